@@ -1,0 +1,1 @@
+"""What a call costs and who pays for it; knows no RADIUS."""

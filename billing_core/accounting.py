@@ -1,0 +1,185 @@
+"""What a switch reports of a leg, and what follows for its session. Pure; facts only accumulate."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from billing_core.limits import Limits
+from billing_core.session import Facts, Leg, Session, State
+
+# A clock may be off by this much before a record is taken for one of another call (RFC 5080 section 2.2.2
+# leaves the identification of sessions to the server).
+GENERATION_TOLERANCE = timedelta(seconds=120)
+
+
+class Kind(Enum):
+    """Acct-Status-Type: RFC 2866 section 5.1; Failed (15) is what SIP proxies send for a call that failed."""
+
+    START = "start"
+    INTERIM = "interim"
+    STOP = "stop"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An accounting record about one leg, as its dialect reads it.
+
+    `leg_keys` are the names under which the leg may be known, the best first; `further_key` is its
+    name if it proves to be another leg beside the one that is charged. `event_at` is the record's
+    own date, absent when it has none; `delay_seconds` how long it waited in the switch.
+    """
+
+    kind: Kind
+    nas: str
+    nas_box: str
+    leg: Leg
+    leg_keys: tuple[bytes, ...]
+    further_key: bytes
+    call_id: str
+    session_id: str
+    name: str | None
+    ip: str | None
+    calling: str
+    called: str
+    termination_address: str | None = None
+    event_at: datetime | None = None
+    delay_seconds: int = 0
+    session_seconds: int | None = None
+    setup_at: datetime | None = None
+    connect_at: datetime | None = None
+    disconnect_at: datetime | None = None
+    disconnect_cause: str | None = None
+    sends_start: bool = False
+
+    @property
+    def ends(self) -> bool:
+        """Tell whether the record ends the leg."""
+        return self.kind in (Kind.STOP, Kind.FAILED)
+
+    def implied_start_at(self, now: datetime) -> datetime:
+        """Return when the call must have begun: the record's date less the duration it tells."""
+        happened_at = self.event_at or now - timedelta(seconds=self.delay_seconds)
+        return happened_at - timedelta(seconds=_bounded(self.session_seconds))
+
+
+def _bounded(seconds: int | None) -> int:
+    """Return a number of seconds that dates can be reckoned with; some switches send garbage."""
+    return min(seconds or 0, 10 * 365 * 86_400)
+
+
+def opens_generation(session: Session, report: Report, now: datetime) -> bool:
+    """Tell whether *report* is of a new call under the name of the ended *session*.
+
+    A switch that restarts may use a session id again. An undated Stop or Interim never opens one:
+    it can't be told from a replay.
+    """
+    if session.state is not State.CLOSED:
+        return False
+    if report.event_at is None and report.kind is not Kind.START:
+        return False
+    facts = session.facts
+    ended_at = facts.disconnect_at or facts.stop_event_at or session.closed_at or session.opened_at
+    return report.implied_start_at(now) > ended_at + GENERATION_TOLERANCE
+
+
+def is_of_earlier_generation(session: Session, report: Report, now: datetime) -> bool:
+    """Tell whether *report* is a late one of a call that used the session's name before it."""
+    if session.generation == 0:
+        return False
+    return report.implied_start_at(now) < session.opened_at - GENERATION_TOLERANCE
+
+
+def is_further_leg(session: Session, report: Report) -> bool:
+    """Tell whether *report* is of another leg that shares the call id (telephony beside VoIP)."""
+    heard = session.state in (State.ACTIVE, State.CLOSED)
+    return (
+        heard and bool(session.session_id and report.session_id) and session.session_id != report.session_id
+    )
+
+
+def hear(session: Session, report: Report, limits: Limits, now: datetime) -> Session:
+    """Return what is known of the leg after *report*; the same session when it says nothing new."""
+    facts = absorb(session.facts, report, limits, _elapsed_seconds(session, now))
+    if not session.state.is_open and facts == session.facts and session.state is not State.RELEASED:
+        return session
+    state, closed_at, look_at = session.state, session.closed_at, session.look_at
+    if report.ends and state is not State.CLOSED:
+        state, closed_at = State.CLOSED, now
+    elif state in (State.RESERVED, State.RELEASED) and not report.ends:
+        state = State.ACTIVE
+        granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
+        look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
+    heard = session.state in (State.ACTIVE, State.CLOSED)
+    known_as = session.session_id if heard else ""
+    return replace(
+        session,
+        state=state,
+        closed_at=closed_at,
+        look_at=look_at,
+        last_heard_at=now,
+        session_id=known_as or report.session_id or session.session_id,
+        facts=facts,
+        estimated=session.estimated and not facts.ended,
+    )
+
+
+def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | None) -> Facts:
+    """Join *report* into *facts*. Any order and any repetition of reports gives the same facts.
+
+    *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown.
+    """
+    is_stop = report.kind is Kind.STOP
+    stop_seconds, cause = facts.stop_seconds, facts.disconnect_cause
+    if is_stop:
+        stop_seconds = _longest_plausible(stop_seconds, report.session_seconds, limits.implausible_seconds)
+    if report.ends and report.disconnect_cause:
+        grew = stop_seconds != facts.stop_seconds
+        cause = report.disconnect_cause if grew or cause is None else max(cause, report.disconnect_cause)
+    known_seconds = facts.known_seconds
+    if report.kind is Kind.INTERIM:
+        known_seconds = max(known_seconds, _believable(report.session_seconds, elapsed_seconds, limits))
+    return Facts(
+        setup_at=_earliest(facts.setup_at, report.setup_at),
+        connect_at=_earliest(facts.connect_at, report.connect_at),
+        disconnect_at=_latest(facts.disconnect_at, report.disconnect_at if report.ends else None),
+        start_event_at=_earliest(
+            facts.start_event_at, report.event_at if report.kind is Kind.START else None
+        ),
+        stop_event_at=_latest(facts.stop_event_at, report.event_at if report.ends else None),
+        known_seconds=known_seconds,
+        stop_seconds=stop_seconds,
+        stopped=facts.stopped or is_stop,
+        failed=facts.failed or report.kind is Kind.FAILED,
+        disconnect_cause=cause,
+    )
+
+
+def _elapsed_seconds(session: Session, now: datetime) -> int | None:
+    if session.authorized_at is None:
+        return None
+    return int((now - session.authorized_at).total_seconds()) + 1
+
+
+def _believable(seconds: int | None, elapsed_seconds: int | None, limits: Limits) -> int:
+    """Return an Interim's duration, capped by what can be true."""
+    if seconds is None:
+        return 0
+    if elapsed_seconds is not None:
+        return min(seconds, elapsed_seconds)
+    return seconds if seconds <= limits.implausible_seconds else 0
+
+
+def _longest_plausible(known: int | None, told: int | None, implausible_seconds: int) -> int | None:
+    """Of several Stops the longest counts, but never one that can't be true over one that can."""
+    durations = [seconds for seconds in (known, told) if seconds is not None]
+    plausible = [seconds for seconds in durations if seconds <= implausible_seconds]
+    return max(plausible or durations, default=None)
+
+
+def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one and other else one or other
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other

@@ -1,0 +1,1 @@
+"""The `billing` command: definitions, payments, rates and reports."""

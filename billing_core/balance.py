@@ -1,0 +1,46 @@
+"""A client's money and calls under way: what a turn locks."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from billing_core.client import Client
+from billing_core.money import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """`live` is payments − rated calls; `reserved` the money set aside for calls under way.
+
+    `in_use` and `term_in_use` count origination and termination legs under way.
+    """
+
+    live: Decimal = ZERO
+    reserved: Decimal = ZERO
+    in_use: int = 0
+    term_in_use: int = 0
+
+    def changed(
+        self,
+        live: Decimal = ZERO,
+        reserved: Decimal = ZERO,
+        in_use: int = 0,
+        term_in_use: int = 0,
+    ) -> "Balance":
+        """Return the balance after these differences."""
+        return Balance(
+            self.live + live,
+            self.reserved + reserved,
+            self.in_use + in_use,
+            self.term_in_use + term_in_use,
+        )
+
+
+def available(client: Client, balance: Balance) -> Decimal | None:
+    """Return live + credit, or None for a postpaid client, who has no limit."""
+    return None if client.postpaid else balance.live + client.credit
+
+
+def usable(client: Client, balance: Balance) -> Decimal | None:
+    """Return the available money that no call under way holds; None is no limit."""
+    money = available(client, balance)
+    return None if money is None else money - balance.reserved

@@ -1,0 +1,91 @@
+"""The locked facts of one turn, and every difference that the turn makes to them.
+
+Reserved money, charged money and places in use are never changed by themselves: they follow from
+what a session was and what it has become, so that their sums cannot drift from the sessions.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from billing_core.balance import Balance
+from billing_core.capacity import Counter, CounterKey, counter_keys
+from billing_core.client import Client
+from billing_core.ledger import Entry, EntryKind
+from billing_core.money import ZERO
+from billing_core.ports import Changes
+from billing_core.session import Leg, Session
+from billing_core.xdr import Xdr
+
+
+class Books:
+    """What a turn has locked, kept up to date while it decides one request after the other."""
+
+    def __init__(
+        self,
+        balances: Mapping[int, Balance],
+        sessions: Mapping[bytes, Session],
+        counters: Mapping[CounterKey, Counter],
+    ) -> None:
+        """Open the books on what storage locked and read."""
+        self.balances = dict(balances)
+        self.sessions = dict(sessions)
+        self.counters = dict(counters)
+        self.changes = Changes()
+
+    def first_session(self, leg_keys: tuple[bytes, ...]) -> Session | None:
+        """Return the session under the first of these names that is known."""
+        for key in leg_keys:
+            session = self.sessions.get(key)
+            if session is not None:
+                return session
+        return None
+
+    def put(self, session: Session, client: Client | None, now: datetime, xdr: Xdr | None = None) -> None:
+        """Record what has become of a leg, and let its client's sums follow."""
+        before = self.sessions.get(session.leg_key)
+        if before is not None and before.generation != session.generation:
+            assert not before.state.is_open, "a new generation follows an ended one"
+            before = None
+        self.sessions[session.leg_key] = session
+        self.changes.sessions[session.leg_key] = session
+        if xdr is not None:
+            self.changes.xdrs.append(xdr)
+        if client is None:
+            return
+        posted = session.posted - (before.posted if before else ZERO)
+        reserved = session.reserved - (before.reserved if before else ZERO)
+        places = session.counted - (before.counted if before else False)
+        is_termination = session.leg is Leg.TERMINATION
+        live = posted if is_termination else -posted
+        self._change_balance(
+            client.id,
+            Balance(live, reserved, 0 if is_termination else places, places if is_termination else 0),
+        )
+        if places and not is_termination:
+            self._change_counters(client, session.account_id, places)
+        if live:
+            self.changes.entries.append(
+                Entry(
+                    client.id,
+                    EntryKind.CHARGE,
+                    live,
+                    now,
+                    session.leg_key,
+                    session.generation,
+                    session.revision,
+                )
+            )
+
+    def _change_balance(self, client_id: int, by: Balance) -> None:
+        if by == Balance():
+            return
+        changed = (by.live, by.reserved, by.in_use, by.term_in_use)
+        self.balances[client_id] = self.balances[client_id].changed(*changed)
+        self.changes.balances[client_id] = self.changes.balances.get(client_id, Balance()).changed(*changed)
+
+    def _change_counters(self, client: Client, account_id: int | None, places: int) -> None:
+        for key in counter_keys(client, account_id):
+            counter = self.counters.get(key)
+            if counter is not None:
+                self.counters[key] = Counter(counter.capacity, counter.in_use + places)
+                self.changes.counters[key] = self.changes.counters.get(key, 0) + places

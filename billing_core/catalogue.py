@@ -1,0 +1,99 @@
+"""What deciding needs of clients, accounts and rate tables, held in memory.
+
+One worker reads it during a turn and changes it only between turns, a few clients or one whole
+rate table at a time, whenever the database says that a definition changed.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from billing_core.client import Account, Client
+from billing_core.number import normalise
+from billing_core.rate_table import RateTable
+
+
+class Recognition(Enum):
+    """By what an account is recognised, in the order in which it is tried."""
+
+    NAME = "name"
+    IP = "ip"
+    ANI = "ani"
+
+
+_Key = tuple[Recognition, str]
+
+
+class Catalogue:
+    """Clients by id, their accounts by name, IP and ANI, and rate tables by id."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.clients: dict[int, Client] = {}
+        self.rate_tables: dict[int, RateTable] = {}
+        self._accounts: dict[int, tuple[Account, ...]] = {}
+        self._recognised: dict[_Key, tuple[Account, ...]] = {}
+
+    def put_client(self, client: Client, accounts: Iterable[Account]) -> None:
+        """Add a client or replace what was known of him."""
+        self._forget_accounts(client.id)
+        self.clients[client.id] = client
+        self._accounts[client.id] = tuple(accounts)
+        for account in self._accounts[client.id]:
+            for key in recognition_keys(account):
+                self._recognised[key] = _narrowest_first((*self._recognised.get(key, ()), account))
+
+    def remove_client(self, client_id: int) -> None:
+        """Forget a client who is no longer in the database."""
+        self._forget_accounts(client_id)
+        self.clients.pop(client_id, None)
+        self._accounts.pop(client_id, None)
+
+    def put_rate_table(self, table: RateTable) -> None:
+        """Add a rate table or replace it by its new version."""
+        self.rate_tables[table.id] = table
+
+    def account(self, client_id: int, account_id: int | None) -> Account | None:
+        """Return a client's account by id."""
+        accounts = self._accounts.get(client_id, ())
+        return next((account for account in accounts if account.id == account_id), None)
+
+    def recognise(self, by: Recognition, value: str | None, dialled: str) -> Account | None:
+        """Return the account recognised by *value*; of several, the longest tech prefix of *dialled*."""
+        for account in self._recognised.get((by, value), ()) if value else ():
+            if dialled.startswith(account.tech_prefix):
+                return account
+        return None
+
+    def vendor(self, address: str | None) -> Account | None:
+        """Return the vendor's account whose legs go to *address*."""
+        for account in self._recognised.get((Recognition.IP, address), ()) if address else ():
+            if account.term:
+                return account
+        return None
+
+    def _forget_accounts(self, client_id: int) -> None:
+        for account in self._accounts.get(client_id, ()):
+            for key in recognition_keys(account):
+                rest = tuple(other for other in self._recognised[key] if other.id != account.id)
+                if rest:
+                    self._recognised[key] = rest
+                else:
+                    del self._recognised[key]
+
+
+def recognition_keys(account: Account) -> list[_Key]:
+    """Return everything by which *account* may be recognised."""
+    keys: list[_Key] = []
+    if account.name:
+        keys.append((Recognition.NAME, account.name))
+    if account.ip:
+        keys.append((Recognition.IP, account.ip))
+    ani = normalise(account.ani) if account.ani else None
+    if ani:
+        keys.append((Recognition.ANI, ani))
+    return keys
+
+
+def _narrowest_first(accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+    """Order accounts that share a key: switched on before off, then the longest tech prefix."""
+    return tuple(sorted(accounts, key=lambda account: (not account.orig, -len(account.tech_prefix))))

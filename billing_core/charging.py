@@ -1,0 +1,312 @@
+"""The use case of a turn: gather, decide each request in order of arrival, record; one transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from billing_core.accounting import (
+    Kind,
+    Report,
+    hear,
+    is_further_leg,
+    is_of_earlier_generation,
+    opens_generation,
+)
+from billing_core.authorization import (
+    AuthorizationRequest,
+    Authorized,
+    Candidate,
+    Denied,
+    decide,
+    identify,
+)
+from billing_core.books import Books
+from billing_core.capacity import CounterKey, counter_keys
+from billing_core.catalogue import Catalogue, Recognition
+from billing_core.client import Account
+from billing_core.denial import Denial
+from billing_core.limits import Limits
+from billing_core.money import ZERO
+from billing_core.number import normalise
+from billing_core.ports import Reboot, Storage, StorageDown, Turn, TurnConflict
+from billing_core.session import Leg, Session, State
+from billing_core.settlement import settle
+from billing_core.xdr import Xdr
+
+Request = AuthorizationRequest | Report | Reboot
+
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An accounting record is on stable storage. `is_duplicate` tells that it said nothing new."""
+
+    session: Session | None = None
+    xdr: Xdr | None = None
+    is_duplicate: bool = False
+
+
+Outcome = Authorized | Denied | Recorded
+
+
+class LockSetGrew(TurnConflict):
+    """A leg turned out to belong to a client who was not locked: the turn starts over with him."""
+
+    def __init__(self, client_ids: set[int]) -> None:
+        """Name the clients that were missing."""
+        super().__init__(client_ids)
+        self.client_ids = client_ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request with all that could be found out before anything is locked."""
+
+    request: Request
+    identified: Candidate | Denied | None = None
+    payer: Account | None = None
+
+    def leg_keys(self) -> tuple[bytes, ...]:
+        match self.request:
+            case AuthorizationRequest():
+                return (self.request.leg_key,)
+            case Report():
+                return (*self.request.leg_keys, self.request.further_key)
+            case Reboot():
+                return ()
+
+    def account(self) -> Account | None:
+        match self.identified:
+            case Candidate() | Denied():
+                return self.identified.account
+            case None:
+                return self.payer
+
+
+class Charging:
+    """Decides batches of requests against one catalogue and one storage."""
+
+    def __init__(self, storage: Storage, catalogue: Catalogue, limits: Limits) -> None:
+        """Work on *storage*, by the definitions in *catalogue*."""
+        self._storage = storage
+        self._catalogue = catalogue
+        self.limits = limits
+
+    def handle(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
+        """Decide *requests* in their order and return as many outcomes, all of them committed.
+
+        Raises what storage raises; then nothing of the batch has happened.
+        """
+        prepared = [self._prepare(request, now) for request in requests]
+        more: set[int] = set()
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._turn(prepared, more, now)
+            except LockSetGrew as grew:
+                more |= grew.client_ids
+            except TurnConflict:
+                continue
+        raise StorageDown(f"the same turn met a conflict {_ATTEMPTS} times")
+
+    def _prepare(self, request: Request, now: datetime) -> _Prepared:
+        match request:
+            case AuthorizationRequest():
+                return _Prepared(request, identified=identify(request, self._catalogue, now))
+            case Report():
+                return _Prepared(request, payer=payer(request, self._catalogue))
+            case Reboot():
+                return _Prepared(request)
+
+    def _turn(self, prepared: Sequence[_Prepared], more: set[int], now: datetime) -> list[Outcome]:
+        with self._storage.turn() as turn:
+            books = self._gather(turn, prepared, more)
+            outcomes = [self._decide(books, item, now) for item in prepared]
+            turn.record(books.changes)
+        return outcomes
+
+    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], more: set[int]) -> Books:
+        """Lock and read what deciding takes, in the lock order."""
+        leg_keys = {key for item in prepared for key in item.leg_keys()}
+        owners = turn.owners(leg_keys)
+        client_ids = more | {owner for owner in owners.values() if owner is not None}
+        client_ids |= {account.client_id for item in prepared if (account := item.account())}
+        balances = turn.lock_balances(client_ids)
+        sessions = turn.sessions(leg_keys)
+        missing = {s.client_id for s in sessions.values() if s.client_id is not None} - client_ids
+        if missing:
+            raise LockSetGrew(missing)
+        return Books(balances, sessions, turn.lock_counters(self._counter_keys(prepared, sessions.values())))
+
+    def _counter_keys(self, prepared: Sequence[_Prepared], sessions: Iterable[Session]) -> set[CounterKey]:
+        """Return the shared counters that this turn may change or must obey."""
+        keys: set[CounterKey] = set()
+        legs: list[tuple[int, int | None]] = [
+            (account.client_id, account.id) for item in prepared if (account := item.account())
+        ]
+        legs += [(s.client_id, s.account_id) for s in sessions if s.client_id is not None]
+        for client_id, account_id in legs:
+            client = self._catalogue.clients.get(client_id)
+            if client is not None:
+                keys.update(counter_keys(client, account_id))
+        return keys
+
+    def _decide(self, books: Books, item: _Prepared, now: datetime) -> Outcome:
+        match item.request:
+            case AuthorizationRequest():
+                assert item.identified is not None
+                return self._authorize(books, item.request, item.identified, now)
+            case Report():
+                return self._account(books, item.request, item.payer, now)
+            case Reboot():
+                books.changes.reboots.append(item.request)
+                return Recorded()
+
+    def _authorize(
+        self,
+        books: Books,
+        request: AuthorizationRequest,
+        identified: Candidate | Denied,
+        now: datetime,
+    ) -> Authorized | Denied:
+        known = books.sessions.get(request.leg_key)
+        under_way = known if known is not None and known.state.is_open else None
+        if isinstance(identified, Denied):
+            outcome: Authorized | Denied = identified
+        else:
+            balance = books.balances[identified.client.id]
+            outcome = decide(identified, balance, books.counters, under_way, self.limits, now)
+        if isinstance(outcome, Authorized):
+            books.put(_granted(request, outcome, known, self.limits, now), outcome.candidate.client, now)
+        elif under_way is not None and _releases(outcome, under_way):
+            released = replace(under_way, state=State.RELEASED, reserved=ZERO, closed_at=now)
+            books.put(released, outcome.client, now)
+        return outcome
+
+    def _account(self, books: Books, report: Report, account: Account | None, now: datetime) -> Recorded:
+        known = books.first_session(report.leg_keys)
+        generation = 0
+        if known is not None and is_further_leg(known, report):
+            report = replace(report, leg=Leg.FURTHER, leg_keys=(report.further_key,))
+            known = books.sessions.get(report.further_key)
+        if known is not None and opens_generation(known, report, now):
+            generation, known = known.generation + 1, None
+        elif known is not None and is_of_earlier_generation(known, report, now):
+            return Recorded(known, is_duplicate=True)
+        session = known or _opened(report, account, generation, self.limits, now)
+        heard = hear(session, report, self.limits, now)
+        if heard is known:
+            return Recorded(known, is_duplicate=True)
+        xdr = None
+        if heard.state is State.CLOSED:
+            heard, xdr = settle(replace(heard, reserved=ZERO), self._catalogue, self.limits)
+        client = self._catalogue.clients.get(heard.client_id) if heard.client_id is not None else None
+        books.put(heard, client, now, xdr)
+        return Recorded(
+            heard, xdr, is_duplicate=known is not None and _says_nothing_new(known, heard, report)
+        )
+
+
+def payer(report: Report, catalogue: Catalogue) -> Account | None:
+    """Return whose leg it is when it was never authorized.
+
+    The record is signed by the switch, so its User-Name needs no password. The vendor of a
+    termination leg is found by where it went, never by name.
+    """
+    if report.leg is Leg.TERMINATION:
+        return catalogue.vendor(report.termination_address)
+    return (
+        catalogue.recognise(Recognition.NAME, report.name, report.called)
+        or catalogue.recognise(Recognition.IP, report.ip, report.called)
+        or catalogue.recognise(Recognition.ANI, normalise(report.calling), report.called)
+    )
+
+
+def _says_nothing_new(before: Session, after: Session, report: Report) -> bool:
+    """Tell whether a record repeats another. An Interim renews the session even when it repeats."""
+    same = before.facts == after.facts and before.state is after.state
+    return same and report.kind is not Kind.INTERIM
+
+
+def _releases(denied: Denied, session: Session) -> bool:
+    """A denied call gives back what it was granted before, unless it has started.
+
+    Only a caller who proved to be the same account can do so.
+    """
+    if denied.reason is Denial.BAD_PASSWORD or denied.account is None:
+        return False
+    return session.state is State.RESERVED and session.account_id == denied.account.id
+
+
+def _granted(
+    request: AuthorizationRequest,
+    outcome: Authorized,
+    known: Session | None,
+    limits: Limits,
+    now: datetime,
+) -> Session:
+    """Return the session of a call that was accepted: new, or with its grant replaced."""
+    candidate = outcome.candidate
+    patience = timedelta(seconds=outcome.credit_time_seconds + limits.silence_margin_seconds)
+    if request.sends_start:
+        patience = min(patience, timedelta(seconds=limits.start_timeout_seconds))
+    if known is not None and known.state is State.ACTIVE:
+        return replace(
+            known,
+            rate=candidate.rate,
+            rated_for=None,
+            authorized_at=known.authorized_at or now,
+            credit_time_seconds=outcome.credit_time_seconds,
+            reserved=outcome.reserved,
+            look_at=now + timedelta(seconds=outcome.credit_time_seconds + limits.silence_margin_seconds),
+        )
+    generation = 0
+    if known is not None:
+        generation = known.generation if known.state is State.RESERVED else known.generation + 1
+    return Session(
+        leg_key=request.leg_key,
+        generation=generation,
+        nas=request.nas,
+        nas_box=request.nas_box,
+        leg=Leg.ORIGINATION,
+        state=State.RESERVED,
+        call_id=request.call_id,
+        session_id=request.session_id,
+        calling=request.calling,
+        called=candidate.number,
+        client_id=candidate.client.id,
+        account_id=candidate.account.id,
+        opened_at=now,
+        look_at=now + patience,
+        last_heard_at=now,
+        currency=candidate.client.currency,
+        rate=candidate.rate,
+        authorized_at=now,
+        credit_time_seconds=outcome.credit_time_seconds,
+        reserved=outcome.reserved,
+    )
+
+
+def _opened(
+    report: Report, account: Account | None, generation: int, limits: Limits, now: datetime
+) -> Session:
+    """Return a session for a leg that was not authorized, before it hears its first report."""
+    called = report.called.removeprefix(account.tech_prefix) if account else report.called
+    patience = timedelta(seconds=limits.max_call_seconds + limits.silence_margin_seconds)
+    return Session(
+        leg_key=report.leg_keys[0],
+        generation=generation,
+        nas=report.nas,
+        nas_box=report.nas_box,
+        leg=report.leg,
+        state=State.ACTIVE,
+        call_id=report.call_id,
+        session_id=report.session_id,
+        calling=report.calling,
+        called=normalise(called) or called,
+        client_id=account.client_id if account else None,
+        account_id=account.id if account else None,
+        opened_at=now,
+        look_at=now + patience,
+        last_heard_at=now,
+    )

@@ -1,0 +1,17 @@
+"""The operator's limits on calls and silence, in seconds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_call_seconds` caps every credit time; a longer duration than `implausible_seconds` is not billed.
+
+    `start_timeout_seconds` releases an accepted call without Start at a NAS that sends Starts;
+    `silence_margin_seconds` is the patience past the end that was granted.
+    """
+
+    max_call_seconds: int = 7200
+    implausible_seconds: int = 86_400
+    start_timeout_seconds: int = 240
+    silence_margin_seconds: int = 60

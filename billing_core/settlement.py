@@ -1,0 +1,130 @@
+"""What an ended leg costs: its xDR, and what is still to be posted for it. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from billing_core.catalogue import Catalogue
+from billing_core.client import BillBy, Client
+from billing_core.limits import Limits
+from billing_core.money import ZERO
+from billing_core.number import normalise
+from billing_core.rate_table import Rate, RateTable
+from billing_core.rating import billed_seconds, cost
+from billing_core.session import Leg, Session
+from billing_core.xdr import Unbillable, Xdr, XdrState
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    rate: Rate | None
+    amount: Decimal
+    billed_seconds: int
+    reason: Unbillable | None
+
+
+def settle(session: Session, catalogue: Catalogue, limits: Limits) -> tuple[Session, Xdr]:
+    """Return the ended *session* with its rate and posted sum as they must be, and its xDR.
+
+    The sum is always the cost of all that is known now; the difference to what was posted before
+    is the caller's to post. The xDR's revision is the session's next.
+    """
+    client = catalogue.clients.get(session.client_id) if session.client_id is not None else None
+    duration = session.facts.known_seconds if session.estimated else session.facts.duration_seconds()
+    moments = _moments(session, duration)
+    dated_at = moments[client.bill_by if client else BillBy.DISCONNECT]
+    price = _price(session, client, catalogue, limits, duration, dated_at)
+    settled = replace(
+        session,
+        posted=price.amount,
+        revision=session.revision + 1,
+        rate=price.rate,
+        rated_for=None if session.authorized_at and session.rated_for is None else dated_at,
+        currency=session.currency or (client.currency if client else None),
+    )
+    return settled, Xdr(
+        leg_key=session.leg_key,
+        generation=session.generation,
+        revision=settled.revision,
+        client_id=session.client_id,
+        account_id=session.account_id,
+        nas=session.nas,
+        leg=session.leg,
+        call_id=session.call_id,
+        session_id=session.session_id,
+        calling=session.calling,
+        called=session.called,
+        code=price.rate.code if price.rate else None,
+        destination=price.rate.destination if price.rate else None,
+        setup_at=session.facts.setup_at,
+        connect_at=session.facts.connect_at,
+        disconnect_at=moments[BillBy.DISCONNECT],
+        dated_at=dated_at,
+        duration_seconds=duration,
+        billed_seconds=price.billed_seconds,
+        amount=price.amount,
+        currency=settled.currency,
+        state=_state(session, price),
+        reason=price.reason,
+        disconnect_cause=session.facts.disconnect_cause,
+    )
+
+
+def _moments(session: Session, duration: int | None) -> dict[BillBy, datetime]:
+    """Return when the call was set up, answered and ended, from the best that is known."""
+    facts = session.facts
+    ended_at = facts.disconnect_at or facts.stop_event_at or session.closed_at or session.last_heard_at
+    lasted = timedelta(seconds=min(duration or 0, 86_400))
+    connected_at = facts.connect_at or facts.start_event_at or ended_at - lasted
+    return {
+        BillBy.SETUP: facts.setup_at or connected_at,
+        BillBy.CONNECT: connected_at,
+        BillBy.DISCONNECT: ended_at,
+    }
+
+
+def _price(
+    session: Session,
+    client: Client | None,
+    catalogue: Catalogue,
+    limits: Limits,
+    duration: int | None,
+    dated_at: datetime,
+) -> _Price:
+    """Return what the leg costs, or why it can't be billed."""
+    if session.leg is Leg.FURTHER or (session.leg is Leg.TERMINATION and client is None):
+        return _Price(None, ZERO, 0, None)
+    if duration == 0:
+        return _Price(session.rate, ZERO, 0, None)
+    if client is None:
+        return _Price(None, ZERO, 0, Unbillable.NO_ACCOUNT)
+    if duration is None:
+        return _Price(session.rate, ZERO, 0, Unbillable.NO_DURATION)
+    if duration > limits.implausible_seconds:
+        return _Price(session.rate, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
+    rate = _rate(session, _table(session, client, catalogue), dated_at)
+    if rate is None:
+        return _Price(None, ZERO, 0, Unbillable.NO_RATE)
+    return _Price(rate, cost(rate, duration), billed_seconds(rate, duration), None)
+
+
+def _table(session: Session, client: Client, catalogue: Catalogue) -> RateTable | None:
+    id = client.term_rate_table_id if session.leg is Leg.TERMINATION else client.rate_table_id
+    return catalogue.rate_tables.get(id) if id is not None else None
+
+
+def _rate(session: Session, table: RateTable | None, dated_at: datetime) -> Rate | None:
+    """Return the pinned rate, or for a call that was never authorized the one of its date."""
+    pinned = session.authorized_at is not None and session.rated_for is None
+    if session.rate is not None and (pinned or session.rated_for == dated_at):
+        return session.rate
+    number = normalise(session.called)
+    return table.find(number, dated_at) if table and number else None
+
+
+def _state(session: Session, price: _Price) -> XdrState:
+    if price.reason is not None:
+        return XdrState.UNBILLABLE
+    if session.leg is Leg.FURTHER or session.client_id is None:
+        return XdrState.RECORDED
+    return XdrState.ESTIMATED if session.estimated else XdrState.RATED

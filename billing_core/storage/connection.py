@@ -1,0 +1,58 @@
+"""Connections to PostgreSQL with bounds on every wait, and its errors in the words of the ports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
+from sqlalchemy.engine import URL, make_url
+
+from billing_core.ports import DataRefused, StorageDown, TurnConflict
+
+# All are shorter than the 5 seconds after which a switch asks again.
+CONNECT_SECONDS = 2
+_TURN_SETTINGS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000"
+
+_CONFLICTS = {errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE, errorcodes.UNIQUE_VIOLATION}
+
+
+def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connection:
+    """Connect in autocommit mode; *bounded* also bounds how long a statement or a lock may take.
+
+    Raises StorageDown when nobody answers.
+    """
+    parsed = make_url(url)
+    try:
+        connection: Connection = psycopg2.connect(
+            host=parsed.query.get("host") or parsed.host,
+            port=parsed.query.get("port") or parsed.port,
+            user=parsed.username,
+            password=parsed.password,
+            dbname=parsed.database,
+            application_name=application,
+            connect_timeout=CONNECT_SECONDS,
+            tcp_user_timeout=3000,
+            keepalives_idle=10,
+            options=(_TURN_SETTINGS if bounded else "") + " -c timezone=UTC",
+        )
+    except psycopg2.OperationalError as error:
+        raise StorageDown(str(error).strip()) from error
+    connection.autocommit = True
+    return connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the driver's errors as the ports name them."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        reason = str(error).strip()
+        if error.pgcode in _CONFLICTS:
+            raise TurnConflict(reason) from error
+        if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
+            raise DataRefused(reason) from error
+        raise StorageDown(reason) from error
+    except ValueError as error:  # The driver's own word for a value that it can't send, as NUL in a text.
+        raise DataRefused(str(error)) from error

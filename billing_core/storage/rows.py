@@ -1,0 +1,246 @@
+"""Values of the core to columns and back, for the few statements that a turn sends.
+
+A batch travels as one array literal a column: PostgreSQL parses a handful of constants, however
+many rows there are.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.dialects import postgresql
+
+from billing_core.ledger import Entry
+from billing_core.rate_table import Rate
+from billing_core.session import Facts, Leg, Session, State
+from billing_core.storage.tables import entry, session, xdr
+from billing_core.xdr import Xdr
+
+_ELEMENTS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda value: "NULL",
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    Decimal: str,
+    str: lambda value: '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"',
+    bytes: lambda value: '"\\\\x' + value.hex() + '"',
+    datetime: lambda value: '"' + value.isoformat() + '"',
+}
+
+_TYPES = {
+    table.name: {column.name: column.type.compile(postgresql.dialect()) for column in table.columns}  # type: ignore[no-untyped-call]
+    for table in (session, xdr, entry)
+}
+
+# What never changes while a leg stays the same leg.
+_FIXED = ("leg_key", "generation", "client_id", "account_id", "nas", "nas_box", "leg", "calling", "called")
+
+_RATE = (
+    "code",
+    "destination",
+    "price_per_minute",
+    "setup_fee",
+    "min_volume_seconds",
+    "interval_seconds",
+    "grace_seconds",
+)
+_FACTS = (
+    "setup_at",
+    "connect_at",
+    "disconnect_at",
+    "start_event_at",
+    "stop_event_at",
+    "known_seconds",
+    "stop_seconds",
+    "stopped",
+    "failed",
+    "disconnect_cause",
+)
+_SESSION = (
+    *_FIXED,
+    "state",
+    "call_id",
+    "session_id",
+    "opened_at",
+    "look_at",
+    "last_heard_at",
+    "currency",
+    "rated_for",
+    "authorized_at",
+    "credit_time_seconds",
+    "reserved",
+    "posted",
+    "revision",
+    "closed_at",
+    "estimated",
+    *_FACTS,
+    *_RATE,
+)
+_XDR = tuple(column.name for column in xdr.columns)
+_ENTRY = tuple(column.name for column in entry.columns if column.name != "id")
+
+
+def array_literal(values: Iterable[object]) -> str:
+    """Return a PostgreSQL array constant of *values*."""
+    return "{" + ",".join([_ELEMENTS[type(value)](value) for value in values]) + "}"
+
+
+def array_literals(rows: Sequence[tuple[object, ...]]) -> list[str]:
+    """Return one array constant for each column of *rows*."""
+    return [array_literal(column) for column in zip(*rows, strict=True)]
+
+
+def _unnest(table: str, columns: Sequence[str]) -> str:
+    return ", ".join(f"%s::{_TYPES[table][column]}[]" for column in columns)
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({_unnest(table, columns)})"  # noqa: S608
+
+
+def _update(table: str, columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    setting = ", ".join(f"{name} = new.{name}" for name in columns if name != "leg_key")
+    return (
+        f"UPDATE {table} AS old SET {setting} FROM unnest({_unnest(table, columns)}) AS new({names})"  # noqa: S608
+        " WHERE old.leg_key = new.leg_key"
+    )
+
+
+SELECT_SESSIONS = f"SELECT {', '.join(_SESSION)} FROM session WHERE leg_key = ANY(%s::bytea[])"  # noqa: S608
+INSERT_SESSIONS = _insert("session", _SESSION)
+UPDATE_SESSIONS = _update("session", _SESSION)
+INSERT_XDRS = _insert("xdr", _XDR)
+INSERT_ENTRIES = _insert("entry", _ENTRY)
+
+
+def session_row(leg: Session) -> tuple[object, ...]:
+    """Return the values of `_SESSION`, in its order."""
+    facts, rate = leg.facts, leg.rate
+    return (
+        leg.leg_key,
+        leg.generation,
+        leg.client_id,
+        leg.account_id,
+        leg.nas,
+        leg.nas_box,
+        leg.leg.value,
+        leg.calling,
+        leg.called,
+        leg.state.value,
+        leg.call_id,
+        leg.session_id,
+        leg.opened_at,
+        leg.look_at,
+        leg.last_heard_at,
+        leg.currency,
+        leg.rated_for,
+        leg.authorized_at,
+        leg.credit_time_seconds,
+        leg.reserved,
+        leg.posted,
+        leg.revision,
+        leg.closed_at,
+        leg.estimated,
+        facts.setup_at,
+        facts.connect_at,
+        facts.disconnect_at,
+        facts.start_event_at,
+        facts.stop_event_at,
+        facts.known_seconds,
+        facts.stop_seconds,
+        facts.stopped,
+        facts.failed,
+        facts.disconnect_cause,
+        *(_rate_row(rate) if rate else (None,) * len(_RATE)),
+    )
+
+
+def _rate_row(rate: Rate) -> tuple[object, ...]:
+    return (
+        rate.code,
+        rate.destination,
+        rate.price_per_minute,
+        rate.setup_fee,
+        rate.min_volume_seconds,
+        rate.interval_seconds,
+        rate.grace_seconds,
+    )
+
+
+def session_of(row: Sequence[Any]) -> Session:
+    """Return the session that a row of `SELECT_SESSIONS` tells."""
+    facts_at, rate_at = len(_SESSION) - len(_RATE) - len(_FACTS), len(_SESSION) - len(_RATE)
+    return Session(
+        leg_key=bytes(row[0]),
+        generation=row[1],
+        client_id=row[2],
+        account_id=row[3],
+        nas=row[4],
+        nas_box=row[5],
+        leg=Leg(row[6]),
+        calling=row[7],
+        called=row[8],
+        state=State(row[9]),
+        call_id=row[10],
+        session_id=row[11],
+        opened_at=row[12],
+        look_at=row[13],
+        last_heard_at=row[14],
+        currency=row[15],
+        rated_for=row[16],
+        authorized_at=row[17],
+        credit_time_seconds=row[18],
+        reserved=row[19],
+        posted=row[20],
+        revision=row[21],
+        closed_at=row[22],
+        estimated=row[23],
+        facts=Facts(*row[facts_at:rate_at]),
+        rate=Rate(*row[rate_at:]) if row[rate_at] is not None else None,
+    )
+
+
+def xdr_row(record: Xdr) -> tuple[object, ...]:
+    """Return the values of the `xdr` table, in its order."""
+    return (
+        record.leg_key,
+        record.generation,
+        record.revision,
+        record.client_id,
+        record.account_id,
+        record.nas,
+        record.leg.value,
+        record.call_id,
+        record.session_id,
+        record.calling,
+        record.called,
+        record.code,
+        record.destination,
+        record.setup_at,
+        record.connect_at,
+        record.disconnect_at,
+        record.dated_at,
+        record.duration_seconds,
+        record.billed_seconds,
+        record.amount,
+        record.currency,
+        record.state.value,
+        record.reason.value if record.reason else None,
+        record.disconnect_cause,
+    )
+
+
+def entry_row(item: Entry) -> tuple[object, ...]:
+    """Return the values of the `entry` table without its id, in its order."""
+    return (
+        item.client_id,
+        item.kind.value,
+        item.amount,
+        item.at,
+        item.leg_key,
+        item.generation,
+        item.revision,
+        item.reference,
+    )

@@ -1,0 +1,52 @@
+"""Brings a database to this program's schema, and refuses one that is ahead of it."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
+
+# Any constant number serves, as long as every program uses the same (ASCII "radiusd").
+_MIGRATION_LOCK = 0x72616469757364
+
+
+class SchemaError(Exception):
+    """The database has a schema that this program can't work with."""
+
+
+def engine(url: str) -> Engine:
+    """Return an engine for commands and migrations; a turn has its own connection."""
+    return create_engine(url, connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"})
+
+
+def upgrade(url: str) -> str:
+    """Bring the database up to date, one program at a time, and return its version.
+
+    Raises SchemaError, naming both versions, when the database is newer than the program.
+    """
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(configuration)
+    head = scripts.get_current_head()
+    assert head is not None
+    database = engine(url)
+    try:
+        with database.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+            current = MigrationContext.configure(connection).get_current_revision()
+            known = {script.revision for script in scripts.walk_revisions()}
+            if current is not None and current not in known:
+                raise SchemaError(
+                    f"the database has schema version {current}, this program knows up to {head}: "
+                    "install the newer program, or name another database"
+                )
+            if current != head:
+                configuration.attributes["connection"] = connection
+                command.upgrade(configuration, "head")
+                connection.commit()
+    finally:
+        database.dispose()
+    return head

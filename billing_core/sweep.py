@@ -1,0 +1,145 @@
+"""Looking after legs that fell silent: reservations never used, Stops that never came, reboots."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from billing_core.books import Books
+from billing_core.capacity import counter_keys
+from billing_core.catalogue import Catalogue
+from billing_core.limits import Limits
+from billing_core.money import ZERO
+from billing_core.ports import SweepTurn
+from billing_core.session import Session, State
+from billing_core.settlement import settle
+from billing_core.xdr import Xdr
+
+CHUNK = 100  # Small, so that a turn never waits long for the clients that a chunk locks.
+
+
+class OnSilence(StrEnum):
+    """What a leg is charged that ended without a word: what is known of it, or all it was granted."""
+
+    CHARGE_KNOWN = "charge_known"
+    CHARGE_GRANTED = "charge_granted"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did to one leg: `xdr` when it was charged, none when only released or left."""
+
+    session: Session
+    xdr: Xdr | None
+
+
+def expire(session: Session, on_silence: OnSilence, limits: Limits, now: datetime) -> Session:
+    """Return what becomes of an open leg that is to be looked at: ended, released, or left for later.
+
+    Never ended before the granted time and the margin have passed since it was last heard of.
+    """
+    if session.state is State.RESERVED and session.look_at <= now:
+        return replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
+    margin = timedelta(seconds=limits.silence_margin_seconds)
+    granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
+    heard_later = session.last_heard_at > session.opened_at + granted
+    over_at = max(session.look_at, session.last_heard_at + margin if heard_later else session.look_at)
+    if over_at > now:
+        return replace(session, look_at=over_at)
+    return closed_in_silence(session, on_silence, now)
+
+
+def closed_in_silence(session: Session, on_silence: OnSilence, now: datetime) -> Session:
+    """Return a leg closed without its Stop, its duration estimated; a real Stop still corrects it."""
+    facts = session.facts
+    if on_silence is OnSilence.CHARGE_GRANTED and session.credit_time_seconds:
+        facts = replace(facts, known_seconds=max(facts.known_seconds, session.credit_time_seconds))
+    return replace(session, state=State.CLOSED, closed_at=now, reserved=ZERO, estimated=True, facts=facts)
+
+
+class Sweep:
+    """Closes in chunks what fell silent and what a reboot ended; one runs at a time per database."""
+
+    def __init__(
+        self,
+        turns: Callable[[], AbstractContextManager[SweepTurn]],
+        catalogue: Catalogue,
+        limits: Limits,
+        on_silence: Callable[[str], OnSilence],
+    ) -> None:
+        """Work by the definitions in *catalogue*; *on_silence* tells a NAS's policy by its name."""
+        self._turns = turns
+        self._catalogue = catalogue
+        self._limits = limits
+        self._on_silence = on_silence
+
+    def run(self, now: datetime) -> list[Swept]:
+        """Look after every leg that is due by *now*, and return what was done."""
+        done: list[Swept] = []
+        while len(chunk := self._due_chunk(now)) == CHUNK:
+            done += chunk
+        done += chunk
+        while (ended := self._reboot_chunk(now)) is not None:
+            done += ended
+        return done
+
+    def _due_chunk(self, now: datetime) -> list[Swept]:
+        with self._turns() as turn:
+            return self._close(turn, turn.due(now, CHUNK), now, self._expire)
+
+    def _reboot_chunk(self, now: datetime) -> list[Swept] | None:
+        """Close a chunk of what the oldest reboot ended; None when no reboot is left."""
+        with self._turns() as turn:
+            found = turn.next_reboot()
+            if found is None:
+                return None
+            reboot_id, reboot = found
+            keys = turn.legs_before(reboot, CHUNK)
+            if len(keys) < CHUNK:
+                turn.reboot_done(reboot_id)
+            return self._close(turn, keys, now, self._end)
+
+    def _expire(self, session: Session, now: datetime) -> Session:
+        return expire(session, self._on_silence(session.nas), self._limits, now)
+
+    def _end(self, session: Session, now: datetime) -> Session:
+        if session.state is State.RESERVED:
+            return replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
+        return closed_in_silence(session, self._on_silence(session.nas), now)
+
+    def _close(
+        self,
+        turn: SweepTurn,
+        leg_keys: Sequence[bytes],
+        now: datetime,
+        end: Callable[[Session, datetime], Session],
+    ) -> list[Swept]:
+        clients = self._catalogue.clients
+        owners = turn.owners(leg_keys)
+        locked = {owner for owner in owners.values() if owner is not None}
+        balances = turn.lock_balances(locked)
+        sessions = {
+            key: session
+            for key, session in turn.sessions(leg_keys).items()
+            if session.state.is_open and (session.client_id is None or session.client_id in locked)
+        }
+        counters = {
+            key
+            for session in sessions.values()
+            if session.client_id in clients
+            for key in counter_keys(clients[session.client_id], session.account_id)
+        }
+        books = Books(balances, sessions, turn.lock_counters(counters))
+        swept = [self._put(books, session, end(session, now), now) for session in sessions.values()]
+        turn.record(books.changes)
+        return swept
+
+    def _put(self, books: Books, before: Session, after: Session, now: datetime) -> Swept:
+        xdr = None
+        if after.state is State.CLOSED:
+            after, xdr = settle(after, self._catalogue, self._limits)
+        client = self._catalogue.clients.get(after.client_id) if after.client_id is not None else None
+        if after != before:
+            books.put(after, client, now, xdr)
+        return Swept(after, xdr)

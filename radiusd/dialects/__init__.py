@@ -1,0 +1,1 @@
+"""How each family of softswitch writes a call in RADIUS attributes."""
