@@ -28,7 +28,7 @@ from billing_core.denial import Denial
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.number import normalise
-from billing_core.ports import Reboot, Storage, StorageDown, Turn, TurnConflict
+from billing_core.ports import Reboot, Storage, StorageDownError, Turn, TurnConflictError
 from billing_core.session import Leg, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Xdr
@@ -50,7 +50,7 @@ class Recorded:
 Outcome = Authorized | Denied | Recorded
 
 
-class LockSetGrew(TurnConflict):
+class LockSetGrewError(TurnConflictError):
     """A leg turned out to belong to a client who was not locked: the turn starts over with him."""
 
     def __init__(self, client_ids: set[int]) -> None:
@@ -103,11 +103,11 @@ class Charging:
         for _ in range(_ATTEMPTS):
             try:
                 return self._turn(prepared, more, now)
-            except LockSetGrew as grew:
+            except LockSetGrewError as grew:
                 more |= grew.client_ids
-            except TurnConflict:
+            except TurnConflictError:
                 continue
-        raise StorageDown(f"the same turn met a conflict {_ATTEMPTS} times")
+        raise StorageDownError(f"the same turn met a conflict {_ATTEMPTS} times")
 
     def _prepare(self, request: Request, now: datetime) -> _Prepared:
         match request:
@@ -135,7 +135,7 @@ class Charging:
         sessions = turn.sessions(leg_keys)
         missing = {s.client_id for s in sessions.values() if s.client_id is not None} - client_ids
         if missing:
-            raise LockSetGrew(missing)
+            raise LockSetGrewError(missing)
         return Books(balances, sessions, turn.lock_counters(self._counter_keys(prepared, sessions.values())))
 
     def _counter_keys(self, prepared: Sequence[_Prepared], sessions: Iterable[Session]) -> set[CounterKey]:

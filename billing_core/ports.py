@@ -13,15 +13,15 @@ from billing_core.session import Session
 from billing_core.xdr import Xdr
 
 
-class TurnConflict(Exception):
+class TurnConflictError(Exception):
     """Another turn was first, or the database broke a deadlock: nothing was written, begin again."""
 
 
-class StorageDown(Exception):
+class StorageDownError(Exception):
     """The database can't be reached or does not answer in time; whether a commit arrived is unknown."""
 
 
-class DataRefused(Exception):
+class DataRefusedError(Exception):
     """The database refuses a value of this batch; without it the others would pass."""
 
 

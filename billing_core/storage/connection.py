@@ -8,7 +8,7 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
 from sqlalchemy.engine import URL, make_url
 
-from billing_core.ports import DataRefused, StorageDown, TurnConflict
+from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictError
 
 # All are shorter than the 5 seconds after which a switch asks again.
 CONNECT_SECONDS = 2
@@ -20,7 +20,7 @@ _CONFLICTS = {errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE, er
 def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connection:
     """Connect in autocommit mode; *bounded* also bounds how long a statement or a lock may take.
 
-    Raises StorageDown when nobody answers.
+    Raises StorageDownError when nobody answers.
     """
     parsed = make_url(url)
     try:
@@ -37,7 +37,7 @@ def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connec
             options=(_TURN_SETTINGS if bounded else "") + " -c timezone=UTC",
         )
     except psycopg2.OperationalError as error:
-        raise StorageDown(str(error).strip()) from error
+        raise StorageDownError(str(error).strip()) from error
     connection.autocommit = True
     return connection
 
@@ -50,9 +50,9 @@ def translated() -> Iterator[None]:
     except psycopg2.Error as error:
         reason = str(error).strip()
         if error.pgcode in _CONFLICTS:
-            raise TurnConflict(reason) from error
+            raise TurnConflictError(reason) from error
         if isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
-            raise DataRefused(reason) from error
-        raise StorageDown(reason) from error
+            raise DataRefusedError(reason) from error
+        raise StorageDownError(reason) from error
     except ValueError as error:  # The driver's own word for a value that it can't send, as NUL in a text.
-        raise DataRefused(str(error)) from error
+        raise DataRefusedError(str(error)) from error

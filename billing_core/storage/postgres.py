@@ -168,7 +168,7 @@ class PostgresStorage:
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
-        """Return the open connection, or open one. Raises StorageDown."""
+        """Return the open connection, or open one. Raises StorageDownError."""
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._url, application=self._application)
         return self._connection

@@ -1,0 +1,1 @@
+"""The schema's versions, each with the reason for it."""
