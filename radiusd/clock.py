@@ -1,0 +1,14 @@
+"""The only place that reads clocks: everything else is given the time."""
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the time of day, in UTC."""
+    return datetime.now(UTC)
+
+
+def monotonic_seconds() -> float:
+    """Return the seconds of a clock that nobody sets."""
+    return time.monotonic()

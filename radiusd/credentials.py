@@ -1,0 +1,106 @@
+"""Proofs of identity in an Access-Request: PAP and CHAP, compared as octets and in constant time."""
+
+import hmac
+from dataclasses import dataclass, field
+from hashlib import md5
+from typing import Final
+
+from radiusd.codec import Attributes
+from radiusd.wire import Frame
+
+PASSWORD_OCTETS_MAX: Final = 128
+"""RFC 2865 section 5.2."""
+_CHAP_OCTETS = 17
+
+
+@dataclass(frozen=True, slots=True)
+class PapCredential:
+    """A password the switch forwards, uncovered."""
+
+    password: bytes = field(repr=False)
+
+    def proves(self, password: str) -> bool:
+        """Tell whether the switch sent *password*."""
+        return hmac.compare_digest(self.password, password.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ChapCredential:
+    """The answer to a challenge, which only the password yields (RFC 2865 section 2.2)."""
+
+    identifier: int
+    challenge: bytes
+    response: bytes
+
+    def proves(self, password: str) -> bool:
+        """Tell whether *password*, taken as it stands, answers the challenge like that."""
+        expected = md5(bytes((self.identifier,)) + password.encode() + self.challenge).digest()
+        return hmac.compare_digest(self.response, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableCredential:
+    """Something that was meant as a proof and is none: of a wrong size, repeated, or of two kinds at once."""
+
+    def proves(self, password: str) -> bool:
+        """Prove nothing, whatever the *password*."""
+        return False
+
+
+Credential = PapCredential | ChapCredential | UnusableCredential
+
+
+def credential_of(attributes: Attributes, frame: Frame, secret: bytes) -> Credential | None:
+    """Return the credential a request carries, None if it carries none."""
+    hidden = attributes.raws("User-Password")
+    chap = attributes.raws("CHAP-Password")
+    if not hidden and not chap:
+        return None
+    # RFC 2865 section 4.1 forbids both at once.
+    if len(hidden) + len(chap) > 1:
+        return UnusableCredential()
+    if hidden:
+        return _pap(hidden[0], frame.authenticator, secret)
+    # RFC 2865 section 5.40: without a CHAP-Challenge the Request Authenticator is the challenge.
+    return _chap(chap[0], attributes.raw("CHAP-Challenge") or frame.authenticator)
+
+
+def hide_password(password: str, authenticator: bytes, secret: bytes) -> bytes:
+    """Return the value of User-Password as a client sends it (RFC 2865 section 5.2).
+
+    ValueError when *password* has more than 128 octets, the most the attribute holds.
+    """
+    octets = password.encode()
+    if len(octets) > PASSWORD_OCTETS_MAX:
+        raise ValueError(f"a password of {len(octets)} octets; User-Password holds {PASSWORD_OCTETS_MAX}")
+    padded = octets.ljust(max(16, -(-len(octets) // 16) * 16), b"\0")
+    hidden = b""
+    last = authenticator
+    for start in range(0, len(padded), 16):
+        last = _mask(padded[start : start + 16], secret, last)
+        hidden += last
+    return hidden
+
+
+def _pap(hidden: bytes, authenticator: bytes, secret: bytes) -> Credential:
+    """Uncover a User-Password (RFC 2865 section 5.2): each block is masked by a digest of the one before."""
+    if len(hidden) % 16 or not 16 <= len(hidden) <= PASSWORD_OCTETS_MAX:
+        return UnusableCredential()
+    chain = authenticator + hidden
+    blocks = (
+        _mask(hidden[start : start + 16], secret, chain[start : start + 16])
+        for start in range(0, len(hidden), 16)
+    )
+    return PapCredential(b"".join(blocks).rstrip(b"\0"))
+
+
+def _chap(value: bytes, challenge: bytes) -> Credential:
+    """Split a CHAP-Password (RFC 2865 section 5.3): one octet of identifier, sixteen of response."""
+    if len(value) != _CHAP_OCTETS:
+        return UnusableCredential()
+    return ChapCredential(value[0], challenge, value[1:])
+
+
+def _mask(block: bytes, secret: bytes, last: bytes) -> bytes:
+    mask = md5(secret + last).digest()
+    return (int.from_bytes(block) ^ int.from_bytes(mask)).to_bytes(16)

@@ -1,0 +1,88 @@
+"""Logs as lines of JSON, or of key=value on a terminal, written without ever holding up a turn.
+
+Lines go into a bounded queue, and a thread writes them out. When whoever reads them is too slow the
+queue fills, and further lines are dropped and counted: the service matters more than its story.
+"""
+
+import atexit
+import logging
+import queue
+import sys
+import threading
+from typing import IO, Any
+
+import structlog
+
+_QUEUED_LINES_MAX = 20_000
+_LINES_AT_ONCE = 1000
+
+
+class LineSink:
+    """Writes lines to a stream from a thread of its own; `dropped` counts those that found no room."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        """Write to *stream*."""
+        self._stream = stream
+        self._lines: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
+        self.dropped = 0
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+
+    def put(self, line: str) -> None:
+        """Take over a line; never waits."""
+        if self._lines.qsize() >= _QUEUED_LINES_MAX:
+            self.dropped += 1
+            return
+        self._lines.put(line)
+
+    def flush(self, seconds: float = 1.0) -> None:
+        """Wait until all lines taken over so far are written, at most *seconds*."""
+        written = threading.Event()
+        self._lines.put(written)
+        written.wait(seconds)
+
+    def _write(self) -> None:
+        while True:
+            taken = [self._lines.get()]
+            while not self._lines.empty() and len(taken) < _LINES_AT_ONCE:
+                taken.append(self._lines.get())
+            lines = [line for line in taken if isinstance(line, str)]
+            try:
+                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.dropped += len(lines)
+            for mark in taken:
+                if isinstance(mark, threading.Event):
+                    mark.set()
+
+
+class _SinkLogger:
+    """What structlog writes to: every level's method takes the finished line."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = sink.put
+        self.exception = self.msg = sink.put
+
+
+def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
+    """Set up logging for this process; *form* is `json`, `console` or `auto`. Returns the sink."""
+    output = stream or sys.stderr
+    sink = LineSink(output)
+    is_console = form == "console" or (form == "auto" and output.isatty())
+    renderers: list[Any] = (
+        [structlog.dev.ConsoleRenderer(colors=output.isatty())]
+        if is_console
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=lambda *_: _SinkLogger(sink),
+        cache_logger_on_first_use=False,
+    )
+    atexit.register(sink.flush)
+    return sink

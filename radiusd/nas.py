@@ -1,0 +1,104 @@
+"""The softswitches that may ask us, and finding one by the address a packet came from.
+
+The source address alone chooses the secret (RFC 2865 section 3), never an attribute of the packet.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from billing_core.denial import Denial
+from billing_core.session import Leg
+from billing_core.settings_file import address
+
+DIALECTS = ("cisco", "plain")
+"""The families of softswitch whose way of writing a call is known."""
+
+LEGS: Mapping[str, Leg] = MappingProxyType({"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION})
+"""What a call origin in a packet means: who answers a caller was brought the call."""
+
+_REMEMBERED_MAX = 4096
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Nas:
+    """A softswitch, or a network of equal ones: its secret, how it speaks and what we grant it."""
+
+    name: str
+    network: Network
+    secret: bytes = field(repr=False)
+    dialect: str
+    require_message_authenticator: bool = True
+    limit_proxy_state: bool = True
+    on_backend_failure: str = "silent"
+    return_codes: Mapping[Denial, int] = field(default_factory=dict, hash=False)
+    sends_start: bool = False
+    on_silence: str = "charge_known"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    legs: Mapping[str, Leg] = field(default_factory=lambda: LEGS, hash=False)
+
+
+class NasTable:
+    """All softswitches; no two have the same network."""
+
+    def __init__(self, entries: Iterable[Nas]) -> None:
+        """Sort *entries* so that the longest prefix is looked at first."""
+        self._entries = tuple(entries)
+        by_shift: dict[tuple[int, int], dict[int, Nas]] = {}
+        for nas in self._entries:
+            network = nas.network
+            shift = network.max_prefixlen - network.prefixlen
+            level = by_shift.setdefault((network.version, shift), {})
+            prefix = int(network.network_address) >> shift
+            assert prefix not in level, f"two softswitches at {network}"
+            level[prefix] = nas
+        self._levels = sorted(by_shift.items(), key=lambda level: level[0])
+        # A switch sends from few addresses; strangers must not make the memory grow.
+        self._remembered = lru_cache(maxsize=_REMEMBERED_MAX)(self._search)
+
+    def __iter__(self) -> Iterator[Nas]:
+        """Iterate in the order of the settings."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """Return how many softswitches are known."""
+        return len(self._entries)
+
+    def find(self, address: str) -> Nas | None:
+        """Return the softswitch at *address*, or None for a stranger: the longest prefix wins.
+
+        IPv4 in IPv6 is IPv4, a scope id is ignored. Raise ValueError when it is no IP address.
+        """
+        return self._remembered(address)
+
+    def _search(self, source: str) -> Nas | None:
+        found = address(source)
+        number = int(found)
+        for (version, shift), level in self._levels:
+            if version == found.version and (nas := level.get(number >> shift)):
+                return nas
+        return None
+
+
+def network(text: str) -> Network:
+    """Return the network that *text* writes as an address or in CIDR form; raise ValueError.
+
+    A network inside ::ffff:0:0/96 is the IPv4 network it means, so that it meets IPv4 packets.
+    """
+    host, slash, length = text.partition("/")
+    plain = host.partition("%")[0] + slash + length
+    try:
+        found = ip_network(plain, strict=False)
+    except ValueError:
+        raise ValueError(f'"{text}" is not an IP address or network, such as 192.0.2.0/24') from None
+    if slash and address(host) != address(str(found.network_address)):
+        raise ValueError(f"{text} is inside a network; write {found} for all of it, or {host} alone")
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is not None and found.prefixlen >= 96:
+        return IPv4Network((mapped, found.prefixlen - 96))
+    return found

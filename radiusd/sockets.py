@@ -1,0 +1,133 @@
+"""UDP sockets that know at which of our addresses a datagram was asked, and answer from there.
+
+RFC 2865 section 3 wants a reply's ports and addresses reversed; on a wildcard address the kernel would
+choose the source itself, so it is told (IP_PKTINFO).
+"""
+
+import errno
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+from radiusd.wire import PACKET_OCTETS_MAX, Port
+
+# Python 3.11 does not name this one (linux/in.h).
+_IP_PKTINFO = 8
+_IPV4_INFO = struct.Struct("=I4s4s")
+_IPV6_INFO = struct.Struct("=16sI")
+_ANCILLARY_OCTETS = socket.CMSG_SPACE(_IPV6_INFO.size)
+_RECEIVE_BUFFER_OCTETS = 8 * 1024 * 1024
+
+Ancillary = list[tuple[int, int, bytes]]
+
+
+class PortTakenError(Exception):
+    """We can't listen there; the message names address, port and reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """What came in, from where, and what makes the answer leave from the address that was asked."""
+
+    octets: bytes
+    source: tuple[str, int]
+    peer: tuple[object, ...]
+    answer_from: Ancillary
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One socket of one of the two services."""
+
+    socket: socket.socket
+    port: Port
+
+    def receive(self) -> Datagram | None:
+        """Return a waiting datagram, or None when there is none."""
+        try:
+            # What is longer than the longest packet is padding, and may be cut off.
+            octets, ancillary, _, peer = self.socket.recvmsg(PACKET_OCTETS_MAX, _ANCILLARY_OCTETS)
+        except BlockingIOError:
+            return None
+        return Datagram(octets, (peer[0], peer[1]), peer, _answer_from(ancillary))
+
+    def send(self, reply: bytes, to: Datagram) -> bool:
+        """Send *reply* to where *to* came from; False when the kernel can't."""
+        try:
+            self.socket.sendmsg([reply], to.answer_from, 0, to.peer)
+        except OSError:
+            return False
+        return True
+
+
+def _answer_from(ancillary: Ancillary) -> Ancillary:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            # The asked address comes third; as a source it is to stand second (ip(7)).
+            _, asked, _ = _IPV4_INFO.unpack(data)
+            return [(level, kind, _IPV4_INFO.pack(0, asked, bytes(4)))]
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            return [(level, kind, data)]
+    return []
+
+
+def probe(address: str, port: int) -> int:
+    """Make sure that nobody has the port, and return it (a free one for 0). Raises PortTakenError.
+
+    Without SO_REUSEPORT the kernel refuses a port that any other program has, a second daemon included.
+    """
+    try:
+        with _socket(address) as plain:
+            plain.bind((address, port))
+            return int(plain.getsockname()[1])
+    except OSError as error:
+        raise _port_taken(address, port, error) from error
+
+
+def listener(address: str, port: int, service: Port) -> Listener:
+    """Open one socket of the group that shares a port among our workers. Raises PortTakenError."""
+    try:
+        shared = _socket(address)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_OCTETS)
+        if shared.family == socket.AF_INET6:
+            shared.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            shared.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        shared.setblocking(False)
+        shared.bind((address, port))
+    except OSError as error:
+        raise _port_taken(address, port, error) from error
+    return Listener(shared, service)
+
+
+def inherited(descriptor: int, service: Port) -> Listener:
+    """Return a socket that the supervisor opened and handed over."""
+    return Listener(socket.socket(fileno=descriptor), service)
+
+
+def is_unsupported(error: PortTakenError) -> bool:
+    """Tell whether the machine has no such kind of address at all, as IPv6 on some."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def _socket(address: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        # IPv4 has sockets of its own, so that its sources look like IPv4.
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return opened
+
+
+def _port_taken(address: str, port: int, error: OSError) -> PortTakenError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    hints = {
+        errno.EADDRINUSE: "is another radiusd running? end it, or set another port",
+        errno.EACCES: "ports below 1024 need root: run as root, or set another port",
+        errno.EADDRNOTAVAIL: "no interface of this machine has this address",
+    }
+    hint = hints.get(error.errno or 0, "set another radius.listen")
+    return PortTakenError(f"can't listen on UDP {address} port {port}: {reason}: {hint}")

@@ -1,0 +1,249 @@
+"""The turn: take what is waiting, decide it in one transaction, and only then answer."""
+
+import select
+from collections import Counter as Tally
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from billing_core.authorization import AuthorizationRequest
+from billing_core.charging import Charging, Outcome
+from billing_core.denial import Denial
+from billing_core.ports import DataRefusedError, StorageDownError
+from billing_core.storage.catalogue_reader import CatalogueReader
+from billing_core.storage.postgres import PostgresStorage
+from billing_core.sweep import Sweep
+from radiusd import clock
+from radiusd.canonical import canonical_line, denial_of, settled_of
+from radiusd.metrics import Metrics
+from radiusd.protocol import Dropped, Ping, Protocol, Received, Resent, failure
+from radiusd.sockets import Datagram, Listener
+from radiusd.wire import Code, DropReason
+
+_IDLE_SECONDS = 0.2
+_RECONNECT_SECONDS = 1.0
+_KINDS = {Code.ACCESS_REQUEST: "access", Code.ACCOUNTING_REQUEST: "accounting", Code.STATUS_SERVER: "status"}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request of this turn and how to answer it."""
+
+    received: Received
+    listener: Listener
+    datagram: Datagram
+
+
+class Worker:
+    """One process's share of the service: its sockets, its connection, its catalogue."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        protocol: Protocol,
+        storage: PostgresStorage,
+        reader: CatalogueReader,
+        charging: Charging,
+        sweep: Sweep,
+        metrics: Metrics,
+        *,
+        batch_max: int,
+        sweep_seconds: float,
+    ) -> None:
+        """Bring together what `main` built."""
+        self._listeners = {listener.socket.fileno(): listener for listener in listeners}
+        self._protocol = protocol
+        self._storage = storage
+        self._reader = reader
+        self._charging = charging
+        self._sweep = sweep
+        self._metrics = metrics
+        self._batch_max = batch_max
+        self.sweep_seconds = sweep_seconds
+        self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
+        self._retry_at = 0.0
+        self._tally: Tally[tuple[str, str, str]] = Tally()
+        self.is_ready = False
+        self.is_stopping = False
+
+    def run(self, wake: int) -> None:
+        """Turn until `is_stopping`. *wake* is a descriptor that becomes readable when a signal came."""
+        poll = select.poll()
+        for descriptor in (*self._listeners, wake):
+            poll.register(descriptor, select.POLLIN)
+        while not self.is_stopping:
+            ready = [descriptor for descriptor, _ in poll.poll(_IDLE_SECONDS * 1000)]
+            began = clock.monotonic_seconds()
+            batch = self._take(ready, began)
+            self._refresh(began)
+            if batch:
+                self._turn(batch, began)
+            else:
+                self._sweep_if_due(began)
+            self._count()
+
+    def _take(self, ready: Sequence[int], began: float) -> list[_Waiting]:
+        """Read what is waiting, up to a batch, and answer at once what needs no transaction."""
+        now = clock.now()
+        batch: list[_Waiting] = []
+        for descriptor in ready:
+            listener = self._listeners.get(descriptor)
+            while listener is not None and len(batch) < self._batch_max:
+                datagram = listener.receive()
+                if datagram is None:
+                    break
+                received = self._protocol.receive(
+                    datagram.octets, datagram.source, listener.port, descriptor, now, began
+                )
+                if isinstance(received, Received):
+                    self._tally["requests", received.nas.name, _KINDS[received.frame.code]] += 1
+                    batch.append(_Waiting(received, listener, datagram))
+                else:
+                    self._settle_at_once(received, listener, datagram, began)
+        return batch
+
+    def _settle_at_once(
+        self, received: Dropped | Resent | Ping, listener: Listener, datagram: Datagram, began: float
+    ) -> None:
+        match received:
+            case Dropped():
+                self._drop(received.reason, received.nas.name if received.nas else None, datagram)
+            case Resent():
+                self._tally["requests", received.nas.name, _KINDS[received.code]] += 1
+                self._tally["duplicates", received.nas.name, "packet"] += 1
+                listener.send(received.reply, datagram)
+            case Ping():
+                self._tally["requests", received.nas.name, "status"] += 1
+                if not self.is_ready:
+                    # RFC 5997 section 4.2: silence tells the switch to use its next server.
+                    self._drop(DropReason.BACKEND_DOWN, received.nas.name, datagram)
+                    return
+                code = Code(received.reply[0])
+                self._tally["replies", received.nas.name, code.name.lower()] += 1
+                listener.send(received.reply, datagram)
+                self._metrics.replied("status", clock.monotonic_seconds() - began)
+
+    def _drop(self, reason: DropReason, nas: str | None, datagram: Datagram) -> None:
+        self._tally["dropped", nas or "unknown", reason.value] += 1
+        if nas is not None:
+            advice = _ADVICE.get(reason)
+            log.info("dropped", nas=nas, source=datagram.source[0], reason=reason.value, advice=advice)
+
+    def _refresh(self, began: float) -> None:
+        """Take over a piece of changed definitions; find out whether the database is there."""
+        if began < self._retry_at:
+            return
+        try:
+            complete = self._reader.step(self._storage.connection())
+        except (StorageDownError, DataRefusedError) as error:
+            self._storage_failed(str(error))
+            return
+        if complete and not self.is_ready:
+            self.is_ready = True
+            log.info("ready", catalogue_version=self._reader.version)
+
+    def _storage_failed(self, reason: str) -> None:
+        """Stop saying that we can work, and leave the database alone for a moment."""
+        log.error("database_down", reason=reason)
+        self.is_ready = False
+        self._storage.close()
+        self._retry_at = clock.monotonic_seconds() + _RECONNECT_SECONDS
+
+    def _turn(self, batch: list[_Waiting], began: float) -> None:
+        now = clock.now()
+        outcomes = self._decide([waiting.received for waiting in batch], now)
+        ended = clock.monotonic_seconds()
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            self._answer(waiting, outcome, ended, began)
+        settled = [pair for outcome in outcomes if (pair := settled_of(outcome)) is not None]
+        self._metrics.xdrs(settled)
+        self._metrics.turn(len(batch), ended - began)
+
+    def _decide(self, requests: Sequence[Received], now: datetime) -> list[Outcome | DropReason]:
+        """Decide a batch; one that fails is run again one by one, so that poison harms only itself."""
+        if clock.monotonic_seconds() < self._retry_at:
+            return [self._without_database(received) for received in requests]
+        try:
+            return list(self._charging.handle([received.request for received in requests], now))
+        except StorageDownError as error:
+            self._storage_failed(str(error))
+            return [self._without_database(received) for received in requests]
+        except Exception as error:
+            if len(requests) > 1:
+                log.warning("batch_failed", requests=len(requests), reason=str(error))
+                return [self._decide([received], now)[0] for received in requests]
+            refused = isinstance(error, DataRefusedError)
+            log.exception("request_failed", nas=requests[0].nas.name, id=requests[0].frame.identifier)
+            return [DropReason.NOT_RECORDED if refused else DropReason.INTERNAL_ERROR]
+
+    def _without_database(self, received: Received) -> Outcome | DropReason:
+        """Say nothing, or refuse the call where the NAS wants that; never acknowledge a record."""
+        is_access = isinstance(received.request, AuthorizationRequest)
+        if is_access and received.nas.on_backend_failure == "reject":
+            return failure()
+        return DropReason.BACKEND_DOWN if is_access else DropReason.NOT_RECORDED
+
+    def _answer(self, waiting: _Waiting, outcome: Outcome | DropReason, ended: float, began: float) -> None:
+        received, nas = waiting.received, waiting.received.nas.name
+        if isinstance(outcome, DropReason):
+            self._protocol.forget(received)
+            reply: tuple[Code, bytes] | DropReason = outcome
+        else:
+            reply = self._protocol.answer(received, outcome, ended)
+        if isinstance(reply, DropReason):
+            self._tally["dropped", nas, reply.value] += 1
+        else:
+            waiting.listener.send(reply[1], waiting.datagram)
+            self._tally["replies", nas, reply[0].name.lower()] += 1
+            self._metrics.replied(_KINDS[received.frame.code], clock.monotonic_seconds() - began)
+        denial = denial_of(outcome)
+        if denial is not None:
+            self._tally["denials", nas, denial.value] += 1
+            self._metrics.rate_missed(1 if denial is Denial.NO_RATE else 0)
+        event, facts = canonical_line(received, outcome, reply, waiting.datagram.source, ended - began)
+        if facts.get("duplicate"):
+            self._tally["duplicates", nas, "record"] += 1
+        log.info(event, **facts)
+
+    def _sweep_if_due(self, began: float) -> None:
+        """Between turns look after one chunk of silent legs; come back at once while there are more."""
+        if began < self._next_sweep_at or not self.is_ready:
+            return
+        try:
+            swept = self._sweep.step(clock.now())
+        except (StorageDownError, DataRefusedError) as error:
+            self._storage_failed(str(error))
+            return
+        if swept is None:
+            self._next_sweep_at = began + self.sweep_seconds
+            return
+        self._metrics.swept(swept)
+        for item in swept:
+            if item.xdr is not None:
+                log.warning(
+                    "leg_fell_silent",
+                    nas=item.session.nas,
+                    call_id=item.session.call_id,
+                    session_id=item.session.session_id,
+                    seconds=item.xdr.duration_seconds,
+                    amount=str(item.xdr.amount),
+                )
+
+    def _count(self) -> None:
+        if self._tally:
+            self._metrics.add(self._tally)
+            self._tally.clear()
+
+
+_ADVICE = {
+    DropReason.MA_MISSING: "make the switch send Message-Authenticator, or set require_message_authenticator"
+    " = false for this NAS",
+    DropReason.PROXY_STATE_NO_MA: "make the proxy send Message-Authenticator, or set limit_proxy_state"
+    " = false for this NAS",
+    DropReason.BAD_AUTHENTICATOR: "compare the secret of this NAS with the switch's",
+    DropReason.BAD_MA: "compare the secret of this NAS with the switch's",
+}

@@ -1,0 +1,62 @@
+"""One PostgreSQL server for a whole test run, and as many databases in it as tests ask for."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg2
+from sqlalchemy.engine import make_url
+
+from billing_core.storage.embedded import EmbeddedServer
+
+# A test run need not survive a power failure; everything else is as in production.
+SETTINGS_FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+
+
+class PostgresServer:
+    """A running server whose databases belong to the tests."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._numbers = itertools.count(1)
+
+    def create_database(self, template: str | None = None) -> str:
+        """Create a database and return its URL: empty, or a copy of the one at the URL *template*.
+
+        Nobody may be connected to the template meanwhile: dispose of its engines first.
+        """
+        name = f"test_{next(self._numbers)}"
+        source = make_url(template).database if template else "template0"
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+        return self._server.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop the database at *url*, ending the connections it still has."""
+        self._execute(f'DROP DATABASE "{make_url(url).database}" WITH (FORCE)')
+
+    def _execute(self, statement: str) -> None:
+        with closing(connect(self._server.url())) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(statement)
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """Start a server in a private folder; on leaving, stop it and remove the folder."""
+    folder = Path(tempfile.mkdtemp(prefix="billing-tests-"))
+    server = EmbeddedServer(folder / "database", SETTINGS_FOR_TESTS)
+    try:
+        server.start()
+        yield PostgresServer(server)
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def connect(url: str) -> psycopg2.extensions.connection:
+    """Return a psycopg2 connection to the database at the SQLAlchemy *url*."""
+    parts = make_url(url)
+    return psycopg2.connect(dbname=parts.database, user=parts.username, **parts.query)
