@@ -64,8 +64,8 @@ class Report:
 
 
 def _bounded(seconds: int | None) -> int:
-    """Return a number of seconds that dates can be reckoned with; some switches send garbage."""
-    return min(seconds or 0, 10 * 365 * 86_400)
+    """Return a number of seconds that dates can be reckoned with; garbage of a switch tells nothing."""
+    return seconds if seconds is not None and seconds <= 10 * 365 * 86_400 else 0
 
 
 def opens_generation(session: Session, report: Report, now: datetime) -> bool:
@@ -79,7 +79,8 @@ def opens_generation(session: Session, report: Report, now: datetime) -> bool:
     if report.event_at is None and report.kind is not Kind.START:
         return False
     facts = session.facts
-    ended_at = facts.disconnect_at or facts.stop_event_at or session.closed_at or session.opened_at
+    # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
+    ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or session.closed_at or session.opened_at
     return report.implied_start_at(now) > ended_at + GENERATION_TOLERANCE
 
 
@@ -130,12 +131,9 @@ def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | 
     *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown.
     """
     is_stop = report.kind is Kind.STOP
-    stop_seconds, cause = facts.stop_seconds, facts.disconnect_cause
+    stop_seconds = facts.stop_seconds
     if is_stop:
         stop_seconds = _longest_plausible(stop_seconds, report.session_seconds, limits.implausible_seconds)
-    if report.ends and report.disconnect_cause:
-        grew = stop_seconds != facts.stop_seconds
-        cause = report.disconnect_cause if grew or cause is None else max(cause, report.disconnect_cause)
     known_seconds = facts.known_seconds
     if report.kind is Kind.INTERIM:
         known_seconds = max(known_seconds, _believable(report.session_seconds, elapsed_seconds, limits))
@@ -151,14 +149,14 @@ def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | 
         stop_seconds=stop_seconds,
         stopped=facts.stopped or is_stop,
         failed=facts.failed or report.kind is Kind.FAILED,
-        disconnect_cause=cause,
+        disconnect_cause=_cause(facts, report, limits) if report.ends else facts.disconnect_cause,
     )
 
 
 def _elapsed_seconds(session: Session, now: datetime) -> int | None:
     if session.authorized_at is None:
         return None
-    return int((now - session.authorized_at).total_seconds()) + 1
+    return int((now - session.opened_at).total_seconds()) + 1
 
 
 def _believable(seconds: int | None, elapsed_seconds: int | None, limits: Limits) -> int:
@@ -175,6 +173,22 @@ def _longest_plausible(known: int | None, told: int | None, implausible_seconds:
     durations = [seconds for seconds in (known, told) if seconds is not None]
     plausible = [seconds for seconds in durations if seconds <= implausible_seconds]
     return max(plausible or durations, default=None)
+
+
+def _cause(facts: Facts, report: Report, limits: Limits) -> str | None:
+    """Of several endings the one that counts names the cause: the longest Stop, else any, else a failure."""
+    is_stop = report.kind is Kind.STOP
+    told = _weight(True, is_stop, report.session_seconds if is_stop else None, limits)
+    known = _weight(facts.ended, facts.stopped, facts.stop_seconds, limits)
+    if told == known:
+        return max(filter(None, (facts.disconnect_cause, report.disconnect_cause)), default=None)
+    return report.disconnect_cause if told > known else facts.disconnect_cause
+
+
+def _weight(ended: bool, stopped: bool, seconds: int | None, limits: Limits) -> tuple[bool | int, ...]:
+    """Return what orders endings in the same way in which their durations are chosen."""
+    plausible = seconds is not None and seconds <= limits.implausible_seconds
+    return ended, stopped, seconds is not None, plausible, seconds or 0
 
 
 def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:

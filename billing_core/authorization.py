@@ -92,7 +92,7 @@ def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime)
     if account is None:
         return Denied(Denial.UNKNOWN_ACCOUNT)
     client = catalogue.clients[account.client_id]
-    if request.credential is not None and not request.credential.proves(account.password or ""):
+    if request.credential is not None and not _proven(request.credential, account):
         return Denied(Denial.BAD_PASSWORD, client, account)
     if client.status is not Status.ACTIVE:
         return Denied(Denial.CLIENT_STOPPED, client, account)
@@ -112,6 +112,11 @@ def _account(request: AuthorizationRequest, catalogue: Catalogue) -> Account | N
         return catalogue.recognise(Recognition.NAME, request.name, request.called)
     by_ip = catalogue.recognise(Recognition.IP, request.ip, request.called)
     return by_ip or catalogue.recognise(Recognition.ANI, normalise(request.calling), request.called)
+
+
+def _proven(credential: Credential, account: Account) -> bool:
+    """Tell whether the caller knows the account's password; without one, nobody does."""
+    return bool(account.password) and credential.proves(account.password or "")
 
 
 def decide(
@@ -138,7 +143,7 @@ def decide(
     seconds, reserved = limits.max_call_seconds, ZERO
     if money is not None:
         seconds = credit_time(candidate.rate, money, limits.max_call_seconds)
-        reserved = max(ZERO, highest_cost(candidate.rate, seconds))
+        reserved = highest_cost(candidate.rate, seconds)
     if seconds <= max(candidate.rate.grace_seconds, spent_seconds):
         return Denied(_too_little(client, money), client, account)
     return Authorized(candidate, seconds - spent_seconds, reserved, available(client, balance))

@@ -9,7 +9,7 @@ from billing_core.money import ZERO
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """`live` is payments − rated calls; `reserved` the money set aside for calls under way.
+    """`live` is payments less rated calls; `reserved` the money set aside for calls under way.
 
     `in_use` and `term_in_use` count origination and termination legs under way.
     """

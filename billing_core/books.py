@@ -25,12 +25,14 @@ class Books:
         balances: Mapping[int, Balance],
         sessions: Mapping[bytes, Session],
         counters: Mapping[CounterKey, Counter],
+        clients: Mapping[int, Client],
     ) -> None:
-        """Open the books on what storage locked and read."""
+        """Open the books on what storage locked and read; every session's client is among *clients*."""
         self.balances = dict(balances)
         self.sessions = dict(sessions)
         self.counters = dict(counters)
         self.changes = Changes()
+        self._clients = clients
 
     def first_session(self, leg_keys: tuple[bytes, ...]) -> Session | None:
         """Return the session under the first of these names that is known."""
@@ -40,7 +42,7 @@ class Books:
                 return session
         return None
 
-    def put(self, session: Session, client: Client | None, now: datetime, xdr: Xdr | None = None) -> None:
+    def put(self, session: Session, now: datetime, xdr: Xdr | None = None) -> None:
         """Record what has become of a leg, and let its client's sums follow."""
         before = self.sessions.get(session.leg_key)
         if before is not None and before.generation != session.generation:
@@ -50,7 +52,7 @@ class Books:
         self.changes.sessions[session.leg_key] = session
         if xdr is not None:
             self.changes.xdrs.append(xdr)
-        if client is None:
+        if session.client_id is None:
             return
         posted = session.posted - (before.posted if before else ZERO)
         reserved = session.reserved - (before.reserved if before else ZERO)
@@ -58,15 +60,15 @@ class Books:
         is_termination = session.leg is Leg.TERMINATION
         live = posted if is_termination else -posted
         self._change_balance(
-            client.id,
+            session.client_id,
             Balance(live, reserved, 0 if is_termination else places, places if is_termination else 0),
         )
         if places and not is_termination:
-            self._change_counters(client, session.account_id, places)
+            self._change_counters(self._clients[session.client_id], session.account_id, places)
         if live:
             self.changes.entries.append(
                 Entry(
-                    client.id,
+                    session.client_id,
                     EntryKind.CHARGE,
                     live,
                     now,

@@ -28,7 +28,7 @@ class Counter:
 
 
 def counter_keys(client: Client, account_id: int | None) -> list[CounterKey]:
-    """Return the counters that a leg of *client* by that account occupies, where they exist."""
+    """Return every counter that a leg of *client* by that account may occupy."""
     keys = [(Scope.RESELLER, reseller_id) for reseller_id in client.reseller_ids]
     return keys if account_id is None else [(Scope.ACCOUNT, account_id), *keys]
 

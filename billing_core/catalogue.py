@@ -7,6 +7,7 @@ rate table at a time, whenever the database says that a definition changed.
 from collections.abc import Iterable
 from enum import Enum
 
+from billing_core.capacity import CounterKey, Scope, counter_keys
 from billing_core.client import Account, Client
 from billing_core.number import normalise
 from billing_core.rate_table import RateTable
@@ -24,21 +25,26 @@ _Key = tuple[Recognition, str]
 
 
 class Catalogue:
-    """Clients by id, their accounts by name, IP and ANI, and rate tables by id."""
+    """Clients by id, their accounts by name, IP and ANI, and rate tables by id.
+
+    `limited_resellers` are those that have a capacity, None as long as that is not known.
+    """
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Begin empty, with the version of no definitions at all."""
+        self.version = 0
+        self.limited_resellers: frozenset[int] | None = None
         self.clients: dict[int, Client] = {}
         self.rate_tables: dict[int, RateTable] = {}
-        self._accounts: dict[int, tuple[Account, ...]] = {}
+        self._accounts: dict[int, dict[int, Account]] = {}
         self._recognised: dict[_Key, tuple[Account, ...]] = {}
 
     def put_client(self, client: Client, accounts: Iterable[Account]) -> None:
         """Add a client or replace what was known of him."""
         self._forget_accounts(client.id)
         self.clients[client.id] = client
-        self._accounts[client.id] = tuple(accounts)
-        for account in self._accounts[client.id]:
+        self._accounts[client.id] = {account.id: account for account in accounts}
+        for account in self._accounts[client.id].values():
             for key in recognition_keys(account):
                 self._recognised[key] = _narrowest_first((*self._recognised.get(key, ()), account))
 
@@ -54,8 +60,13 @@ class Catalogue:
 
     def account(self, client_id: int, account_id: int | None) -> Account | None:
         """Return a client's account by id."""
-        accounts = self._accounts.get(client_id, ())
-        return next((account for account in accounts if account.id == account_id), None)
+        return None if account_id is None else self._accounts.get(client_id, {}).get(account_id)
+
+    def counter_keys(self, client_id: int, account_id: int | None) -> list[CounterKey]:
+        """Return the shared counters that a leg of the client by that account occupies."""
+        account = self.account(client_id, account_id)
+        keys = counter_keys(self.clients[client_id], account_id)
+        return [key for key in keys if self._may_be_counted(key, account)]
 
     def recognise(self, by: Recognition, value: str | None, dialled: str) -> Account | None:
         """Return the account recognised by *value*; of several, the longest tech prefix of *dialled*."""
@@ -71,8 +82,13 @@ class Catalogue:
                 return account
         return None
 
+    def _may_be_counted(self, key: CounterKey, account: Account | None) -> bool:
+        if key[0] is Scope.RESELLER:
+            return self.limited_resellers is None or key[1] in self.limited_resellers
+        return account is None or account.capacity is not None
+
     def _forget_accounts(self, client_id: int) -> None:
-        for account in self._accounts.get(client_id, ()):
+        for account in self._accounts.get(client_id, {}).values():
             for key in recognition_keys(account):
                 rest = tuple(other for other in self._recognised[key] if other.id != account.id)
                 if rest:

@@ -1,8 +1,9 @@
 """The use case of a turn: gather, decide each request in order of arrival, record; one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from billing_core.accounting import (
     Kind,
@@ -40,14 +41,22 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An accounting record is on stable storage. `is_duplicate` tells that it said nothing new."""
+    """An accounting record is on stable storage. `is_duplicate` tells that it said nothing new.
+
+    `charged` is what was posted because of it, beyond what was posted for the leg before.
+    """
 
     session: Session | None = None
     xdr: Xdr | None = None
+    charged: Decimal = ZERO
     is_duplicate: bool = False
 
 
 Outcome = Authorized | Denied | Recorded
+
+
+class StaleCatalogueError(TurnConflictError):
+    """Definitions have changed since the catalogue was read: the turn starts over with the newer ones."""
 
 
 class LockSetGrewError(TurnConflictError):
@@ -87,10 +96,17 @@ class _Prepared:
 class Charging:
     """Decides batches of requests against one catalogue and one storage."""
 
-    def __init__(self, storage: Storage, catalogue: Catalogue, limits: Limits) -> None:
-        """Work on *storage*, by the definitions in *catalogue*."""
+    def __init__(
+        self,
+        storage: Storage,
+        catalogue: Catalogue,
+        limits: Limits,
+        refresh: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Work on *storage*, by the definitions in *catalogue*, which *refresh* brings nearer to today's."""
         self._storage = storage
         self._catalogue = catalogue
+        self._refresh = refresh
         self.limits = limits
 
     def handle(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
@@ -98,11 +114,16 @@ class Charging:
 
         Raises what storage raises; then nothing of the batch has happened.
         """
-        prepared = [self._prepare(request, now) for request in requests]
         more: set[int] = set()
+        may_be_stale = False
         for _ in range(_ATTEMPTS):
+            prepared = [self._prepare(request, now) for request in requests]
             try:
-                return self._turn(prepared, more, now)
+                return self._turn(prepared, more, may_be_stale, now)
+            except StaleCatalogueError:
+                # Once is enough: a large change is taken over in pieces, and no turn waits for it.
+                self._refresh()
+                may_be_stale = True
             except LockSetGrewError as grew:
                 more |= grew.client_ids
             except TurnConflictError:
@@ -118,38 +139,55 @@ class Charging:
             case Reboot():
                 return _Prepared(request)
 
-    def _turn(self, prepared: Sequence[_Prepared], more: set[int], now: datetime) -> list[Outcome]:
+    def _turn(
+        self, prepared: Sequence[_Prepared], more: set[int], may_be_stale: bool, now: datetime
+    ) -> list[Outcome]:
         with self._storage.turn() as turn:
-            books = self._gather(turn, prepared, more)
+            books = self._gather(turn, prepared, more, may_be_stale)
             outcomes = [self._decide(books, item, now) for item in prepared]
             turn.record(books.changes)
         return outcomes
 
-    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], more: set[int]) -> Books:
+    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], more: set[int], may_be_stale: bool) -> Books:
         """Lock and read what deciding takes, in the lock order."""
         leg_keys = {key for item in prepared for key in item.leg_keys()}
-        owners = turn.owners(leg_keys)
-        client_ids = more | {owner for owner in owners.values() if owner is not None}
-        client_ids |= {account.client_id for item in prepared if (account := item.account())}
+        accounts = [item.account() for item in prepared]
+        client_ids = more | {account.client_id for account in accounts if account is not None}
+        # Whoever is named in a record is nearly always its leg's client; where nobody is, look first.
+        if None in accounts:
+            owners = turn.owners({key for item in prepared if not item.account() for key in item.leg_keys()})
+            client_ids |= {owner for owner in owners.values() if owner is not None}
         balances = turn.lock_balances(client_ids)
-        sessions = turn.sessions(leg_keys)
+        version, sessions = turn.sessions(leg_keys)
+        is_stale = version != self._catalogue.version
+        if is_stale and not may_be_stale:
+            raise StaleCatalogueError
         missing = {s.client_id for s in sessions.values() if s.client_id is not None} - client_ids
         if missing:
             raise LockSetGrewError(missing)
-        return Books(balances, sessions, turn.lock_counters(self._counter_keys(prepared, sessions.values())))
+        unknown = client_ids - self._catalogue.clients.keys()
+        if unknown:
+            raise StorageDownError(f"clients {unknown} are newer than this worker's catalogue")
+        counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
+        return Books(balances, sessions, counters, self._catalogue.clients)
 
-    def _counter_keys(self, prepared: Sequence[_Prepared], sessions: Iterable[Session]) -> set[CounterKey]:
-        """Return the shared counters that this turn may change or must obey."""
-        keys: set[CounterKey] = set()
+    def _counter_keys(
+        self, prepared: Sequence[_Prepared], sessions: Iterable[Session], is_stale: bool
+    ) -> set[CounterKey]:
+        """Return the shared counters that this turn may change or must obey.
+
+        Which of them exist a stale catalogue can't tell, so then all are asked for.
+        """
         legs: list[tuple[int, int | None]] = [
             (account.client_id, account.id) for item in prepared if (account := item.account())
         ]
         legs += [(s.client_id, s.account_id) for s in sessions if s.client_id is not None]
-        for client_id, account_id in legs:
-            client = self._catalogue.clients.get(client_id)
-            if client is not None:
-                keys.update(counter_keys(client, account_id))
-        return keys
+        clients = self._catalogue.clients
+        if is_stale:
+            return {
+                key for client_id, account_id in legs for key in counter_keys(clients[client_id], account_id)
+            }
+        return {key for leg in set(legs) for key in self._catalogue.counter_keys(*leg)}
 
     def _decide(self, books: Books, item: _Prepared, now: datetime) -> Outcome:
         match item.request:
@@ -177,10 +215,10 @@ class Charging:
             balance = books.balances[identified.client.id]
             outcome = decide(identified, balance, books.counters, under_way, self.limits, now)
         if isinstance(outcome, Authorized):
-            books.put(_granted(request, outcome, known, self.limits, now), outcome.candidate.client, now)
+            books.put(_granted(request, outcome, known, self.limits, now), now)
         elif under_way is not None and _releases(outcome, under_way):
             released = replace(under_way, state=State.RELEASED, reserved=ZERO, closed_at=now)
-            books.put(released, outcome.client, now)
+            books.put(released, now)
         return outcome
 
     def _account(self, books: Books, report: Report, account: Account | None, now: datetime) -> Recorded:
@@ -200,10 +238,12 @@ class Charging:
         xdr = None
         if heard.state is State.CLOSED:
             heard, xdr = settle(replace(heard, reserved=ZERO), self._catalogue, self.limits)
-        client = self._catalogue.clients.get(heard.client_id) if heard.client_id is not None else None
-        books.put(heard, client, now, xdr)
+        books.put(heard, now, xdr)
         return Recorded(
-            heard, xdr, is_duplicate=known is not None and _says_nothing_new(known, heard, report)
+            heard,
+            xdr,
+            charged=heard.posted - (known.posted if known else ZERO),
+            is_duplicate=known is not None and _says_nothing_new(known, heard, report),
         )
 
 
@@ -256,8 +296,10 @@ def _granted(
             rate=candidate.rate,
             rated_for=None,
             authorized_at=known.authorized_at or now,
-            credit_time_seconds=outcome.credit_time_seconds,
+            # All that the call was granted since it was opened, as what is reserved for it.
+            credit_time_seconds=known.elapsed_seconds(now) + outcome.credit_time_seconds,
             reserved=outcome.reserved,
+            currency=candidate.client.currency,
             look_at=now + timedelta(seconds=outcome.credit_time_seconds + limits.silence_margin_seconds),
         )
     generation = 0
@@ -306,7 +348,8 @@ def _opened(
         called=normalise(called) or called,
         client_id=account.client_id if account else None,
         account_id=account.id if account else None,
-        opened_at=now,
+        # When it began rather than when it was heard of: later records are dated by the same clock.
+        opened_at=min(now, report.implied_start_at(now)),
         look_at=now + patience,
         last_heard_at=now,
     )

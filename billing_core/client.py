@@ -33,7 +33,8 @@ class LowBalance:
 class Client:
     """The settings of a client; his money is in his balance.
 
-    `capacity` absent is unlimited. `reseller_ids` run from the nearest reseller to the root.
+    `capacity` absent is unlimited. `reseller_ids` are those resellers that have a capacity, from the
+    nearest to the root.
     """
 
     id: int

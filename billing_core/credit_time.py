@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from billing_core.money import DEFAULT_ROUNDING, Rounding
+from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import cost
 
@@ -31,7 +31,9 @@ def highest_cost(rate: Rate, duration_seconds: int, rounding: Rounding = DEFAULT
     """Return the most that a call can cost if it ends at any second up to *duration_seconds*.
 
     A negative price makes a longer call cheaper, so there the dearest is the first billed second.
+    It is never below zero: a call that ends within the grace costs nothing.
     """
-    if rate.price_per_minute >= 0:
-        return cost(rate, duration_seconds, rounding)
-    return cost(rate, min(duration_seconds, rate.grace_seconds + 1), rounding)
+    dearest_second = duration_seconds
+    if rate.price_per_minute < 0:
+        dearest_second = min(duration_seconds, rate.grace_seconds + 1)
+    return max(ZERO, cost(rate, dearest_second, rounding))

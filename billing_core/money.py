@@ -10,6 +10,7 @@ ZERO = Decimal(0)
 _EXACT = decimal.Context(prec=60, traps=[decimal.InvalidOperation, decimal.DivisionByZero])
 
 _SECONDS_PER_MINUTE = Decimal(60)
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ def price_of(setup_fee: Decimal, price_per_minute: Decimal, seconds: int, roundi
     """
     minutes_price = _EXACT.divide(_EXACT.multiply(price_per_minute, Decimal(seconds)), _SECONDS_PER_MINUTE)
     return rounding.apply(_EXACT.add(setup_fee, minutes_price))
+
+
+def shown(amount: Decimal) -> str:
+    """Return *amount* with two decimals, rounded down: an announcement never promises too much."""
+    return f"{amount.quantize(_CENT, rounding=decimal.ROUND_FLOOR, context=_EXACT):f}"
 
 
 def plain(amount: Decimal) -> str:

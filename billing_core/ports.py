@@ -63,8 +63,8 @@ class Turn(Protocol):
     def lock_balances(self, client_ids: Collection[int]) -> Mapping[int, Balance]:
         """Lock the clients' balances, in order of id, until the end of the turn, and return them."""
 
-    def sessions(self, leg_keys: Collection[bytes]) -> Mapping[bytes, Session]:
-        """Return the sessions as they are now that their clients are locked."""
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
+        """Return the definitions' version, and the sessions as they are now that their clients are locked."""
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         """Lock those shared counters that exist, in order, until the end of the turn, and return them."""
@@ -75,6 +75,9 @@ class Turn(Protocol):
 
 class SweepTurn(Turn, Protocol):
     """A turn that nobody waits for, which looks after legs that fell silent."""
+
+    def alone(self) -> bool:
+        """Tell whether nobody else sweeps this database until the end of the turn."""
 
     def due(self, now: datetime, most: int) -> Sequence[bytes]:
         """Return the keys of at most *most* open legs that are to be looked at by *now*."""

@@ -29,11 +29,13 @@ class Rate:
         assert self.interval_seconds >= 1
         assert self.min_volume_seconds >= 0
 
-    def is_effective(self, at: datetime) -> bool:
-        """Tell whether the rate holds at *at*."""
-        if self.effective_from is not None and at < self.effective_from:
-            return False
-        return self.end_date is None or at < self.end_date
+    def has_begun(self, at: datetime) -> bool:
+        """Tell whether the rate has taken the place of those before it by *at*."""
+        return self.effective_from is None or self.effective_from <= at
+
+    def has_ended(self, at: datetime) -> bool:
+        """Tell whether the rate no longer holds at *at*."""
+        return self.end_date is not None and self.end_date <= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,16 @@ class RateTable:
     code_length_max: int
 
     def find(self, number: str, at: datetime) -> Rate | None:
-        """Return the rate of the longest code of *number* that is effective at *at*."""
+        """Return the rate of the longest code of *number* that is in force at *at*.
+
+        Of one code only the last rate that has begun counts: one that it replaced does not come back
+        when it ends.
+        """
         for length in range(min(len(number), self.code_length_max), 0, -1):
-            for rate in self.rates.get(number[:length], ()):
-                if rate.is_effective(at):
-                    return rate
+            versions = self.rates.get(number[:length], ())
+            newest = next((rate for rate in versions if rate.has_begun(at)), None)
+            if newest is not None and not newest.has_ended(at):
+                return newest
         return None
 
 

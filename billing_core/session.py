@@ -128,7 +128,7 @@ class Session:
         """Return how long a call under way can have lasted: 0 while it was not heard of."""
         if self.state is not State.ACTIVE:
             return 0
-        return max(0, int((now - (self.authorized_at or self.opened_at)).total_seconds()))
+        return max(0, int((now - self.opened_at).total_seconds()))
 
 
 def leg_key(nas: str, reference: str, leg: Leg, detail: str = "") -> bytes:

@@ -6,10 +6,11 @@ that several files have in common.
 """
 
 import difflib
+import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -265,6 +266,14 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f"; known here: {', '.join(known)}" if len(known) <= 20 else ""
 
 
+def repeated(values: Iterable[tuple[KeyPath, Hashable]]) -> Iterator[tuple[KeyPath, KeyPath]]:
+    """Yield each place whose value stood at an earlier place, with that place; None is no value."""
+    first: dict[Hashable, KeyPath] = {}
+    for path, value in values:
+        if value is not None and first.setdefault(value, path) != path:
+            yield path, first[value]
+
+
 # --- values that several files have in common -------------------------------------------------------
 
 Array = Annotated[tuple[T, ...], Field(strict=False)]
@@ -274,6 +283,11 @@ Array = Annotated[tuple[T, ...], Field(strict=False)]
 def section() -> Any:
     """Return the field of a section that may be absent: then its defaults hold, checked as if written."""
     return Field(default_factory=dict, validate_default=True)
+
+
+def default(text: object, repr: bool = True) -> Any:
+    """Return a field whose default is given as a file would write it, and read the same way."""
+    return Field(default=text, repr=repr)
 
 
 def written(parse: Callable[[str], object]) -> GetPydanticSchema:
@@ -324,6 +338,14 @@ def _timezones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
+def different(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Return *values*; raise ValueError when one is there twice."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f'"{value}" is named twice')
+    return values
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 Name = Annotated[Text, AfterValidator(_name)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
@@ -346,7 +368,7 @@ def _money(value: object) -> Decimal:
     match value:
         case bool():
             raise ValueError('must be an amount in quotes, such as "12.50", not true or false')
-        case float():
+        case float() if math.isfinite(value):
             raise ValueError(f'{value} is not exact without quotes; write it as a string: "{value}"')
         case int() | str():
             return amount(str(value))
@@ -454,7 +476,7 @@ class _Scan:
             table = self._latest((*table, part))
             self.lines.setdefault(table, line)
         table = (*table, last)
-        self.lines[table] = line
+        self.lines.setdefault(table, line)
         if is_array:
             self._last[table] = self._last.get(table, -1) + 1
         table = self._latest(table)

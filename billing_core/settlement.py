@@ -94,21 +94,23 @@ def _price(
     """Return what the leg costs, or why it can't be billed."""
     if session.leg is Leg.FURTHER or (session.leg is Leg.TERMINATION and client is None):
         return _Price(None, ZERO, 0, None)
+    rate = _rate(session, _table(session, client, catalogue), dated_at)
     if duration == 0:
-        return _Price(session.rate, ZERO, 0, None)
+        return _Price(rate, ZERO, 0, None)
     if client is None:
         return _Price(None, ZERO, 0, Unbillable.NO_ACCOUNT)
     if duration is None:
-        return _Price(session.rate, ZERO, 0, Unbillable.NO_DURATION)
+        return _Price(rate, ZERO, 0, Unbillable.NO_DURATION)
     if duration > limits.implausible_seconds:
-        return _Price(session.rate, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
-    rate = _rate(session, _table(session, client, catalogue), dated_at)
+        return _Price(rate, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
     if rate is None:
         return _Price(None, ZERO, 0, Unbillable.NO_RATE)
     return _Price(rate, cost(rate, duration), billed_seconds(rate, duration), None)
 
 
-def _table(session: Session, client: Client, catalogue: Catalogue) -> RateTable | None:
+def _table(session: Session, client: Client | None, catalogue: Catalogue) -> RateTable | None:
+    if client is None:
+        return None
     id = client.term_rate_table_id if session.leg is Leg.TERMINATION else client.rate_table_id
     return catalogue.rate_tables.get(id) if id is not None else None
 

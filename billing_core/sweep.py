@@ -16,7 +16,7 @@ from billing_core.session import Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Xdr
 
-CHUNK = 100  # Small, so that a turn never waits long for the clients that a chunk locks.
+CHUNK = 50  # Small, so that a turn never waits long for a chunk or for the clients that it locks.
 
 
 class OnSilence(StrEnum):
@@ -71,37 +71,34 @@ class Sweep:
         """Work by the definitions in *catalogue*; *on_silence* tells a NAS's policy by its name."""
         self._turns = turns
         self._catalogue = catalogue
-        self._limits = limits
+        self.limits = limits
         self._on_silence = on_silence
 
     def run(self, now: datetime) -> list[Swept]:
         """Look after every leg that is due by *now*, and return what was done."""
         done: list[Swept] = []
-        while len(chunk := self._due_chunk(now)) == CHUNK:
+        while (chunk := self.step(now)) is not None:
             done += chunk
-        done += chunk
-        while (ended := self._reboot_chunk(now)) is not None:
-            done += ended
         return done
 
-    def _due_chunk(self, now: datetime) -> list[Swept]:
+    def step(self, now: datetime) -> list[Swept] | None:
+        """Look after one chunk; None when nothing is left, or when somebody else sweeps."""
         with self._turns() as turn:
-            return self._close(turn, turn.due(now, CHUNK), now, self._expire)
-
-    def _reboot_chunk(self, now: datetime) -> list[Swept] | None:
-        """Close a chunk of what the oldest reboot ended; None when no reboot is left."""
-        with self._turns() as turn:
+            if not turn.alone():
+                return None
+            if due := turn.due(now, CHUNK):
+                return self._close(turn, due, now, self._expire)
             found = turn.next_reboot()
             if found is None:
                 return None
             reboot_id, reboot = found
-            keys = turn.legs_before(reboot, CHUNK)
-            if len(keys) < CHUNK:
+            ended = turn.legs_before(reboot, CHUNK)
+            if len(ended) < CHUNK:
                 turn.reboot_done(reboot_id)
-            return self._close(turn, keys, now, self._end)
+            return self._close(turn, ended, now, self._end)
 
     def _expire(self, session: Session, now: datetime) -> Session:
-        return expire(session, self._on_silence(session.nas), self._limits, now)
+        return expire(session, self._on_silence(session.nas), self.limits, now)
 
     def _end(self, session: Session, now: datetime) -> Session:
         if session.state is State.RESERVED:
@@ -114,23 +111,25 @@ class Sweep:
         leg_keys: Sequence[bytes],
         now: datetime,
         end: Callable[[Session, datetime], Session],
-    ) -> list[Swept]:
+    ) -> list[Swept] | None:
         clients = self._catalogue.clients
         owners = turn.owners(leg_keys)
         locked = {owner for owner in owners.values() if owner is not None}
+        if locked - clients.keys():
+            return None  # Newer than this catalogue: the next sweep will know them.
         balances = turn.lock_balances(locked)
         sessions = {
             key: session
-            for key, session in turn.sessions(leg_keys).items()
+            for key, session in turn.sessions(leg_keys)[1].items()
             if session.state.is_open and (session.client_id is None or session.client_id in locked)
         }
         counters = {
             key
             for session in sessions.values()
-            if session.client_id in clients
+            if session.client_id is not None
             for key in counter_keys(clients[session.client_id], session.account_id)
         }
-        books = Books(balances, sessions, turn.lock_counters(counters))
+        books = Books(balances, sessions, turn.lock_counters(counters), clients)
         swept = [self._put(books, session, end(session, now), now) for session in sessions.values()]
         turn.record(books.changes)
         return swept
@@ -138,8 +137,7 @@ class Sweep:
     def _put(self, books: Books, before: Session, after: Session, now: datetime) -> Swept:
         xdr = None
         if after.state is State.CLOSED:
-            after, xdr = settle(after, self._catalogue, self._limits)
-        client = self._catalogue.clients.get(after.client_id) if after.client_id is not None else None
+            after, xdr = settle(after, self._catalogue, self.limits)
         if after != before:
-            books.put(after, client, now, xdr)
+            books.put(after, now, xdr)
         return Swept(after, xdr)

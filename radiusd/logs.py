@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import structlog
 
-_QUEUED_LINES_MAX = 20_000
-_LINES_AT_ONCE = 1000
+# Each is a turn's lines: some megabytes at most.
+_TEXTS_MAX = 500
 
 
 class LineSink:
@@ -23,37 +23,52 @@ class LineSink:
     def __init__(self, stream: IO[str]) -> None:
         """Write to *stream*."""
         self._stream = stream
-        self._lines: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
+        self._held: list[str] | None = None
+        self._texts: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
         self.dropped = 0
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def put(self, line: str) -> None:
         """Take over a line; never waits."""
-        if self._lines.qsize() >= _QUEUED_LINES_MAX:
-            self.dropped += 1
-            return
-        self._lines.put(line)
+        if self._held is not None:
+            self._held.append(line)
+        else:
+            self._queue([line])
+
+    def hold(self) -> None:
+        """Keep lines back until `release`, so that the thread is woken once a turn and not once a line."""
+        self._held = []
+
+    def release(self) -> None:
+        """Let go of the lines kept back."""
+        if self._held:
+            held, self._held = self._held, []
+            self._queue(held)
 
     def flush(self, seconds: float = 1.0) -> None:
         """Wait until all lines taken over so far are written, at most *seconds*."""
+        self.release()
         written = threading.Event()
-        self._lines.put(written)
+        self._texts.put(written)
         written.wait(seconds)
+
+    def _queue(self, lines: list[str]) -> None:
+        if self._texts.qsize() >= _TEXTS_MAX:
+            self.dropped += len(lines)
+        else:
+            self._texts.put("".join(f"{line}\n" for line in lines))
 
     def _write(self) -> None:
         while True:
-            taken = [self._lines.get()]
-            while not self._lines.empty() and len(taken) < _LINES_AT_ONCE:
-                taken.append(self._lines.get())
-            lines = [line for line in taken if isinstance(line, str)]
+            text = self._texts.get()
+            if isinstance(text, threading.Event):
+                text.set()
+                continue
             try:
-                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.write(text)
                 self._stream.flush()
             except (OSError, ValueError):
-                self.dropped += len(lines)
-            for mark in taken:
-                if isinstance(mark, threading.Event):
-                    mark.set()
+                self.dropped += text.count("\n")
 
 
 class _SinkLogger:

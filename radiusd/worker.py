@@ -1,8 +1,9 @@
 """The turn: take what is waiting, decide it in one transaction, and only then answer."""
 
+import os
 import select
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,12 +18,13 @@ from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import Sweep
 from radiusd import clock
 from radiusd.canonical import canonical_line, denial_of, settled_of
+from radiusd.logs import LineSink
 from radiusd.metrics import Metrics
 from radiusd.protocol import Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.sockets import Datagram, Listener
 from radiusd.wire import Code, DropReason
 
-_IDLE_SECONDS = 0.2
+_IDLE_SECONDS = 0.1
 _RECONNECT_SECONDS = 1.0
 _KINDS = {Code.ACCESS_REQUEST: "access", Code.ACCOUNTING_REQUEST: "accounting", Code.STATUS_SERVER: "status"}
 
@@ -50,11 +52,13 @@ class Worker:
         charging: Charging,
         sweep: Sweep,
         metrics: Metrics,
+        sink: LineSink,
         *,
         batch_max: int,
         sweep_seconds: float,
+        status: int,
     ) -> None:
-        """Bring together what `main` built."""
+        """Bring together what `main` built; *status* is where the supervisor reads whether we can work."""
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._protocol = protocol
         self._storage = storage
@@ -62,29 +66,54 @@ class Worker:
         self._charging = charging
         self._sweep = sweep
         self._metrics = metrics
+        self._sink = sink
         self._batch_max = batch_max
         self.sweep_seconds = sweep_seconds
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
         self._retry_at = 0.0
+        self._status = status
         self._tally: Tally[tuple[str, str, str]] = Tally()
-        self.is_ready = False
-        self.is_stopping = False
+        self._is_ready = False
+        self._is_stopping = False
+        self._errands: list[Callable[[], None]] = []
 
-    def run(self, wake: int) -> None:
-        """Turn until `is_stopping`. *wake* is a descriptor that becomes readable when a signal came."""
+    def stop(self) -> None:
+        """Finish the turn, then return from `run`."""
+        self._is_stopping = True
+
+    def between_turns(self, errand: Callable[[], None]) -> None:
+        """Run *errand* when the turn is over."""
+        self._errands.append(errand)
+
+    def run(self, signals: Sequence[int]) -> None:
+        """Turn until stopped.
+
+        *signals* are descriptors: the first becomes readable when a signal came, the second when the
+        supervisor is gone.
+        """
+        wake, lifeline = signals
+        self._sink.hold()
         poll = select.poll()
-        for descriptor in (*self._listeners, wake):
+        for descriptor in (*self._listeners, *signals):
             poll.register(descriptor, select.POLLIN)
-        while not self.is_stopping:
-            ready = [descriptor for descriptor, _ in poll.poll(_IDLE_SECONDS * 1000)]
+        while not self._is_stopping:
+            patience = 0 if self._reader.is_behind else _IDLE_SECONDS
+            ready = [descriptor for descriptor, _ in poll.poll(patience * 1000)]
+            if wake in ready:
+                os.read(wake, 4096)
+            if lifeline in ready:
+                self.stop()
+            while self._errands:
+                self._errands.pop(0)()
             began = clock.monotonic_seconds()
             batch = self._take(ready, began)
-            self._refresh(began)
             if batch:
                 self._turn(batch, began)
             else:
-                self._sweep_if_due(began)
+                self._follow_definitions(began)
+            self._sweep_if_due(began)
             self._count()
+            self._sink.release()
 
     def _take(self, ready: Sequence[int], began: float) -> list[_Waiting]:
         """Read what is waiting, up to a batch, and answer at once what needs no transaction."""
@@ -118,7 +147,7 @@ class Worker:
                 listener.send(received.reply, datagram)
             case Ping():
                 self._tally["requests", received.nas.name, "status"] += 1
-                if not self.is_ready:
+                if not self._is_ready:
                     # RFC 5997 section 4.2: silence tells the switch to use its next server.
                     self._drop(DropReason.BACKEND_DOWN, received.nas.name, datagram)
                     return
@@ -133,8 +162,8 @@ class Worker:
             advice = _ADVICE.get(reason)
             log.info("dropped", nas=nas, source=datagram.source[0], reason=reason.value, advice=advice)
 
-    def _refresh(self, began: float) -> None:
-        """Take over a piece of changed definitions; find out whether the database is there."""
+    def _follow_definitions(self, began: float) -> None:
+        """Idle: take over a piece of changed definitions, and so find out whether the database is there."""
         if began < self._retry_at:
             return
         try:
@@ -142,14 +171,20 @@ class Worker:
         except (StorageDownError, DataRefusedError) as error:
             self._storage_failed(str(error))
             return
-        if complete and not self.is_ready:
-            self.is_ready = True
-            log.info("ready", catalogue_version=self._reader.version)
+        if complete and not self._is_ready:
+            self._say_ready(True)
+            log.info("worker_ready", catalogue_version=self._reader.version)
+
+    def _say_ready(self, is_ready: bool) -> None:
+        """Tell the supervisor whether we can work."""
+        self._is_ready = is_ready
+        os.write(self._status, b"1" if is_ready else b"0")
 
     def _storage_failed(self, reason: str) -> None:
         """Stop saying that we can work, and leave the database alone for a moment."""
         log.error("database_down", reason=reason)
-        self.is_ready = False
+        if self._is_ready:
+            self._say_ready(False)
         self._storage.close()
         self._retry_at = clock.monotonic_seconds() + _RECONNECT_SECONDS
 
@@ -211,7 +246,7 @@ class Worker:
 
     def _sweep_if_due(self, began: float) -> None:
         """Between turns look after one chunk of silent legs; come back at once while there are more."""
-        if began < self._next_sweep_at or not self.is_ready:
+        if began < self._next_sweep_at or not self._is_ready:
             return
         try:
             swept = self._sweep.step(clock.now())

@@ -16,6 +16,8 @@ _RATES_AT_ONCE = 1500
 
 _VERSION = "SELECT version FROM catalogue"
 
+_LIMITED_RESELLERS = "SELECT id FROM reseller WHERE capacity IS NOT NULL"
+
 _CLIENTS = """
     SELECT id, name, status, currency, postpaid, credit, bill_by, rate_table_id, capacity,
         term_rate_table_id, term_capacity, low_balance_threshold, low_balance_capacity, locale,
@@ -25,7 +27,7 @@ _CLIENTS = """
             UNION ALL
             SELECT r.id, r.parent_id, depth + 1 FROM reseller r JOIN chain ON r.id = chain.parent_id
         ) SELECT id FROM chain ORDER BY depth)
-    FROM client WHERE (changed_in, id) > (%s, %s) ORDER BY changed_in, id LIMIT %s"""
+    FROM client WHERE (changed_in, id) > (%s, %s) AND changed_in <= %s ORDER BY changed_in, id LIMIT %s"""
 
 _ACCOUNTS = """
     SELECT id, client_id, name, password, ip, ani, tech_prefix, capacity, orig, term
@@ -44,29 +46,37 @@ _RATES = """
 
 
 class CatalogueReader:
-    """Follows the definitions in the database; `version` is the last one that is in use completely."""
+    """Follows the definitions in the database; the catalogue's version is the last one wholly in use."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         """Fill *catalogue*, beginning with nothing."""
         self._catalogue = catalogue
         self._work: Iterator[None] | None = None
-        self.version = 0
         self._tables_read: dict[int, int] = {}
         self._last_client = (0, 0)
+
+    @property
+    def version(self) -> int:
+        """Return the version that is wholly in use."""
+        return self._catalogue.version
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether a change has been taken over only in part."""
+        return self._work is not None
 
     def step(self, connection: Connection) -> bool:
         """Take over a bounded piece of what changed; return whether nothing is left to take over."""
         with translated():
             if self._work is None:
                 version = self._select(connection, _VERSION)[0][0]
-                if version == self.version:
+                if version == self._catalogue.version:
                     return True
                 self._work = self._take_over(connection, version)
             try:
                 next(self._work)
             except StopIteration:
                 self._work = None
-                return True
             except BaseException:
                 self._work = None
                 raise
@@ -79,7 +89,9 @@ class CatalogueReader:
 
     def _take_over(self, connection: Connection, version: int) -> Iterator[None]:
         """Read rate tables first, so that no client ever meets one that is not there."""
-        for table_id, name, currency, changed_in in self._select(connection, _TABLES, self.version):
+        for table_id, name, currency, changed_in in self._select(
+            connection, _TABLES, self._catalogue.version
+        ):
             if self._tables_read.get(table_id) == changed_in:
                 continue
             rates: list[Rate] = []
@@ -87,13 +99,15 @@ class CatalogueReader:
                 rates += piece
                 if len(piece) == _RATES_AT_ONCE:
                     yield
-            if self._select(connection, _TABLE_CHANGE, table_id)[0][0] != changed_in:
+            if self._select(connection, _TABLE_CHANGE, table_id) != [(changed_in,)]:
                 return  # Changed while it was read: the next step begins again with the newer version.
             self._catalogue.put_rate_table(rate_table(table_id, name, currency, rates))
             self._tables_read[table_id] = changed_in
-        while len(self._read_clients(connection)) == _CLIENTS_AT_ONCE:
+        while len(self._read_clients(connection, version)) == _CLIENTS_AT_ONCE:
             yield
-        self.version = version
+        limited = self._select(connection, _LIMITED_RESELLERS)
+        self._catalogue.limited_resellers = frozenset(id for (id,) in limited)
+        self._catalogue.version = version
 
     def _rates(self, connection: Connection, table_id: int) -> Iterator[list[Rate]]:
         last_id = 0
@@ -101,8 +115,9 @@ class CatalogueReader:
             last_id = found[-1][0]
             yield [Rate(*row[1:]) for row in found]
 
-    def _read_clients(self, connection: Connection) -> Sequence[tuple[Any, ...]]:
-        found = self._select(connection, _CLIENTS, *self._last_client, _CLIENTS_AT_ONCE)
+    def _read_clients(self, connection: Connection, version: int) -> Sequence[tuple[Any, ...]]:
+        """Read the next clients up to *version*: a newer one's rate table may not have been read."""
+        found = self._select(connection, _CLIENTS, *self._last_client, version, _CLIENTS_AT_ONCE)
         accounts: dict[int, list[Account]] = {row[0]: [] for row in found}
         for account in self._select(connection, _ACCOUNTS, list(accounts)):
             accounts[account[1]].append(Account(*account))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -12,7 +13,11 @@ from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictE
 
 # All are shorter than the 5 seconds after which a switch asks again.
 CONNECT_SECONDS = 2
-_TURN_SETTINGS = "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000"
+_TURN_SETTINGS = (
+    "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000"
+    # One plan serves every batch: all are look-ups by key.
+    " -c plan_cache_mode=force_generic_plan"
+)
 
 _CONFLICTS = {errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE, errorcodes.UNIQUE_VIOLATION}
 
@@ -23,19 +28,22 @@ def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connec
     Raises StorageDownError when nobody answers.
     """
     parsed = make_url(url)
+    # What the URL asks for beyond the address, as sslmode, holds; only our bounds can't be taken away.
+    parameters: dict[str, Any] = {
+        "host": parsed.host,
+        "port": parsed.port,
+        "user": parsed.username,
+        "password": parsed.password,
+        "dbname": parsed.database,
+        **parsed.query,
+        "application_name": application,
+        "connect_timeout": CONNECT_SECONDS,
+        "tcp_user_timeout": 3000,
+        "keepalives_idle": 10,
+        "options": (_TURN_SETTINGS if bounded else "") + " -c timezone=UTC",
+    }
     try:
-        connection: Connection = psycopg2.connect(
-            host=parsed.query.get("host") or parsed.host,
-            port=parsed.query.get("port") or parsed.port,
-            user=parsed.username,
-            password=parsed.password,
-            dbname=parsed.database,
-            application_name=application,
-            connect_timeout=CONNECT_SECONDS,
-            tcp_user_timeout=3000,
-            keepalives_idle=10,
-            options=(_TURN_SETTINGS if bounded else "") + " -c timezone=UTC",
-        )
+        connection: Connection = psycopg2.connect(**parameters)
     except psycopg2.OperationalError as error:
         raise StorageDownError(str(error).strip()) from error
     connection.autocommit = True

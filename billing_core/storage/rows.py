@@ -91,7 +91,7 @@ def array_literals(rows: Sequence[tuple[object, ...]]) -> list[str]:
 
 
 def _unnest(table: str, columns: Sequence[str]) -> str:
-    return ", ".join(f"%s::{_TYPES[table][column]}[]" for column in columns)
+    return ", ".join(f"${place}::{_TYPES[table][column]}[]" for place, column in enumerate(columns, 1))
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -108,7 +108,11 @@ def _update(table: str, columns: Sequence[str]) -> str:
     )
 
 
-SELECT_SESSIONS = f"SELECT {', '.join(_SESSION)} FROM session WHERE leg_key = ANY(%s::bytea[])"  # noqa: S608
+SELECT_SESSIONS = f"SELECT {', '.join(_SESSION)} FROM session WHERE leg_key = ANY($1::bytea[])"  # noqa: S608
+SELECT_VERSION_AND_SESSIONS = (
+    f"SELECT version, {', '.join(_SESSION)} FROM catalogue"  # noqa: S608
+    " LEFT JOIN session ON leg_key = ANY($1::bytea[])"
+)
 INSERT_SESSIONS = _insert("session", _SESSION)
 UPDATE_SESSIONS = _update("session", _SESSION)
 INSERT_XDRS = _insert("xdr", _XDR)

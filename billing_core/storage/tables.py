@@ -228,6 +228,7 @@ xdr = Table(
     _text("disconnect_cause", nullable=True),
 )
 Index("xdr_by_client", xdr.c.client_id, xdr.c.dated_at)
+Index("xdr_unbillable", xdr.c.dated_at, postgresql_where=text("state = 'unbillable'"))
 
 entry = Table(
     "entry",

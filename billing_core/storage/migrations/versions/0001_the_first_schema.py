@@ -182,6 +182,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("leg_key", "generation", "revision"),
     )
     op.create_index("xdr_by_client", "xdr", ["client_id", "dated_at"], unique=False)
+    op.create_index(
+        "xdr_unbillable",
+        "xdr",
+        ["dated_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'unbillable'"),
+    )
     op.create_table(
         "client",
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),

@@ -1,0 +1,83 @@
+"""Many rows at once: PostgreSQL's COPY takes 100,000 of them in about a second."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from io import RawIOBase
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, Table
+from sqlalchemy import update as update_statement
+
+from billing_core.storage.rows import array_literal
+
+Row = Mapping[str, Any]
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+# COPY's text format: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".
+_FIELDS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda value: "\\N",
+    bool: lambda value: "t" if value else "f",
+    int: str,
+    Decimal: str,
+    datetime: datetime.isoformat,
+    list: lambda value: array_literal(value).translate(_ESCAPES),
+    dict: lambda value: json.dumps(value).translate(_ESCAPES),
+}
+
+
+class _Stream(RawIOBase):
+    """Rows as a file that COPY reads, a line at a time."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return some lines of about *size* octets; nothing at the end."""
+        parts: list[bytes] = []
+        while size > 0 and (line := next(self._lines, b"")):
+            parts.append(line)
+            size -= len(line)
+        return b"".join(parts)
+
+
+def _line(values: Iterable[object]) -> bytes:
+    fields = (_FIELDS[type(v)](v) if type(v) in _FIELDS else str(v).translate(_ESCAPES) for v in values)
+    return ("\t".join(fields) + "\n").encode()
+
+
+def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert *rows*, which all have the same keys: names of columns."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    lines = (_line(row[column] for column in columns) for row in rows)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.copy_expert(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", _Stream(lines))
+
+
+def update(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Set in the rows with these ids the other columns that *rows* name; all have the same keys."""
+    if not rows:
+        return
+    columns = [Column(name, table.c[name].type) for name in rows[0]]
+    new = Table(
+        f"new_{table.name}", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
+    )
+    new.create(connection)
+    insert(connection, new, rows)
+    setting = {name: new.c[name] for name in rows[0] if name != "id"}
+    connection.execute(update_statement(table).values(setting).where(table.c.id == new.c.id))
+    new.drop(connection)
+
+
+def new_ids(connection: Connection, table: Table, count: int) -> Iterator[int]:
+    """Take *count* ids for rows that are going to be inserted."""
+    statement = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+    return iter([row[0] for row in connection.exec_driver_sql(statement, (table.name, count))])

@@ -1,0 +1,126 @@
+"""Clients with their money and calls under way, as people and programs ask for them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from billing_core.admin.output import CommandError, Record
+from billing_core.ledger import EntryKind
+from billing_core.settings_file import nearest
+from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
+
+LIST_COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "currency",
+    "available",
+    "live",
+    "fixed",
+    "reserved",
+    "in_use",
+    "reseller",
+    "tags",
+)
+
+# The ledger is long and a client has few payments: they are summed once, for the clients that are asked for.
+_fixed = (
+    select(func.coalesce(func.sum(entry.c.amount), 0))
+    .where(entry.c.client_id == client.c.id, entry.c.kind == EntryKind.PAYMENT.value)
+    .scalar_subquery()
+)
+_term_rate_table = rate_table.alias("term_rate_table")
+
+
+def _clients() -> Select[Any]:
+    return (
+        select(
+            client,
+            balance.c.live,
+            balance.c.reserved,
+            balance.c.in_use,
+            balance.c.term_in_use,
+            _fixed.label("fixed"),
+            reseller.c.name.label("reseller"),
+            rate_table.c.name.label("rate_table"),
+            _term_rate_table.c.name.label("term_rate_table"),
+        )
+        .join(balance, balance.c.client_id == client.c.id)
+        .outerjoin(reseller, reseller.c.id == client.c.reseller_id)
+        .outerjoin(rate_table, rate_table.c.id == client.c.rate_table_id)
+        .outerjoin(_term_rate_table, _term_rate_table.c.id == client.c.term_rate_table_id)
+    )
+
+
+def unknown_client(connection: Connection, name: str) -> CommandError:
+    """Return the error that there is no client *name*, with the name that was probably meant."""
+    names = connection.execute(select(client.c.name)).scalars()
+    return CommandError(f'client "{name}" is not known{nearest(name, names)}')
+
+
+def listed(connection: Connection, limit: int | None = None) -> Iterator[Record]:
+    """Yield every client, by name; `available` is null for one without limit."""
+    rows = connection.execution_options(yield_per=1000).execute(
+        _clients().order_by(client.c.name).limit(limit)
+    )
+    for row in rows:
+        yield {
+            "id": row.id,
+            "name": row.name,
+            "status": row.status,
+            "currency": row.currency,
+            "available": _available(row),
+            "live": row.live,
+            "fixed": row.fixed,
+            "reserved": row.reserved,
+            "in_use": row.in_use,
+            "term_in_use": row.term_in_use,
+            "reseller": row.reseller,
+            "tags": row.tags,
+        }
+
+
+def shown(connection: Connection, name: str) -> Record:
+    """Return everything about one client but his passwords; raise CommandError if there is none."""
+    row = connection.execute(_clients().where(client.c.name == name)).first()
+    if row is None:
+        raise unknown_client(connection, name)
+    low_balance = {"threshold": row.low_balance_threshold, "capacity": row.low_balance_capacity}
+    return {
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "currency": row.currency,
+        "balance": {
+            "available": _available(row),
+            "live": row.live,
+            "fixed": row.fixed,
+            "reserved": row.reserved,
+        },
+        "capacity": {"limit": row.capacity, "in_use": row.in_use},
+        "term_capacity": {"limit": row.term_capacity, "in_use": row.term_in_use},
+        "credit": row.credit,
+        "postpaid": row.postpaid,
+        "low_balance": low_balance if row.low_balance_threshold is not None else None,
+        "reseller": row.reseller,
+        "rate_table": row.rate_table,
+        "term_rate_table": row.term_rate_table,
+        "bill_by": row.bill_by,
+        "timezone": row.timezone,
+        "locale": row.locale,
+        "tags": row.tags,
+        "company": row.company,
+        "accounts": list(_accounts(connection, row.id)),
+    }
+
+
+def _available(row: Row[Any]) -> Any:
+    return None if row.postpaid else row.live + row.credit
+
+
+def _accounts(connection: Connection, client_id: int) -> Iterator[Record]:
+    columns = [column for column in account.columns if column.name not in ("client_id", "password")]
+    statement = select(*columns).where(account.c.client_id == client_id).order_by(account.c.id)
+    for row in connection.execute(statement):
+        yield dict(row._mapping)

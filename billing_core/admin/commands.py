@@ -1,0 +1,158 @@
+"""What each subcommand of `billing` does: ask a module for values, and write them."""
+
+import getpass
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import islice
+
+from billing_core.admin import clients, payments, quote, rates, reports, verify
+from billing_core.admin.apply import apply_files
+from billing_core.admin.audit import Author
+from billing_core.admin.database import Database
+from billing_core.admin.difference import Diff
+from billing_core.admin.output import Output, readable
+from billing_core.limits import Limits
+from billing_core.money import plain
+
+Command = Callable[[Namespace, Database, Output], int]
+
+OK, FAILED = 0, 1
+
+_SHOWN_MAX = 20
+_CHANGES_SHOWN_MAX = 1000
+
+
+def operator() -> str:
+    """Return the name of the user of this machine who gives the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def apply(arguments: Namespace, database: Database, output: Output) -> int:
+    """Apply definitions files, showing first what changes."""
+    through = " ".join(["apply", *map(str, arguments.files)])
+    diff = apply_files(
+        database.url,
+        arguments.files,
+        operator(),
+        through,
+        dry_run=arguments.dry_run,
+        announce=None if output.is_json else lambda found: _show_diff(found, output),
+    )
+    if output.is_json:
+        output.document({"dry_run": arguments.dry_run, **diff.record()})
+    elif not diff:
+        output.say("nothing to change")
+    elif arguments.dry_run:
+        output.say("dry run: nothing was applied")
+    else:
+        output.say(f"applied as catalogue version {diff.version}")
+    return OK
+
+
+def _show_diff(diff: Diff, output: Output) -> None:
+    for line in islice(diff.lines(), _CHANGES_SHOWN_MAX):
+        output.say(line)
+    if (more := len(diff.changes) - _CHANGES_SHOWN_MAX) > 0:
+        output.say(f"... and {more} more; --json shows all")
+
+
+def clients_list(arguments: Namespace, database: Database, output: Output) -> int:
+    """List the clients with their money."""
+    with database.engine.connect() as connection:
+        output.records(clients.listed(connection, arguments.limit), clients.LIST_COLUMNS)
+    return OK
+
+
+def clients_show(arguments: Namespace, database: Database, output: Output) -> int:
+    """Show one client."""
+    with database.engine.connect() as connection:
+        output.record(clients.shown(connection, arguments.name))
+    return OK
+
+
+def payment(arguments: Namespace, database: Database, output: Output) -> int:
+    """Book a payment."""
+    amount = payments.amount(arguments.amount)
+    booked = payments.pay(database.engine, arguments.name, amount, arguments.reference)
+    if output.is_json:
+        output.document(asdict(booked))
+    else:
+        what = "already booked" if booked.already_booked else "booked"
+        output.say(
+            f"{what}: {plain(booked.amount)} {booked.currency} of client {readable(booked.client)}; "
+            f"live balance {plain(booked.live)} {booked.currency}"
+        )
+    return OK
+
+
+def rates_import(arguments: Namespace, database: Database, output: Output) -> int:
+    """Import a rates file into a rate table."""
+    author = Author(operator(), f"rates import {arguments.table} {arguments.file}")
+    with database.engine.begin() as connection:
+        summary = rates.import_rates(
+            connection, arguments.table, arguments.file, rates.Mode(arguments.mode), author
+        )
+    if output.is_json:
+        output.document(summary.record())
+    else:
+        output.say(str(summary))
+    return OK
+
+
+def rates_lookup(arguments: Namespace, database: Database, output: Output) -> int:
+    """Show the rate of a number."""
+    with database.engine.connect() as connection:
+        output.record(rates.lookup(connection, arguments.table, arguments.number, arguments.at))
+    return OK
+
+
+def quote_call(arguments: Namespace, database: Database, output: Output) -> int:
+    """Show what a call would get now, and cost."""
+    limits = Limits(max_call_seconds=database.max_call_seconds)
+    with database.engine.connect() as connection:
+        answer = quote.quote(connection, arguments.account, arguments.to, arguments.seconds, limits)
+    output.record(answer)
+    return OK
+
+
+def calls(arguments: Namespace, database: Database, output: Output) -> int:
+    """List the legs under way."""
+    with database.engine.connect() as connection:
+        output.records(reports.calls(connection, arguments.limit), reports.CALL_COLUMNS)
+    return OK
+
+
+def xdrs(arguments: Namespace, database: Database, output: Output) -> int:
+    """List finished legs."""
+    wanted = reports.XdrFilter(
+        client=arguments.client,
+        call=arguments.call,
+        since=arguments.since,
+        is_unbillable=arguments.unbillable,
+        limit=arguments.limit,
+    )
+    with database.engine.connect() as connection:
+        output.records(reports.xdrs(connection, wanted), reports.XDR_COLUMNS)
+    return OK
+
+
+def verify_all(arguments: Namespace, database: Database, output: Output) -> int:
+    """Check the rules of the money, and fail when one is broken."""
+    findings = verify.verify(database.engine)
+    is_sound = not any(finding.differences for finding in findings)
+    if output.is_json:
+        output.document({"ok": is_sound, "invariants": [finding.record() for finding in findings]})
+        return OK if is_sound else FAILED
+    summary = [{**finding.record(), "differences": len(finding.differences)} for finding in findings]
+    output.records(summary, ("invariant", "checked", "differences"))
+    for finding in findings:
+        for difference in finding.differences[:_SHOWN_MAX]:
+            words = ", ".join(f"{key} {readable(value)}" for key, value in difference.items())
+            output.error(f"{finding.invariant}: {words}")
+        if (more := len(finding.differences) - _SHOWN_MAX) > 0:
+            output.error(f"{finding.invariant}: ... and {more} more; --json shows all")
+    return OK if is_sound else FAILED

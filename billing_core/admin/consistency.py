@@ -1,0 +1,180 @@
+"""What no single definition tells: names that are not known, loops, currencies, ambiguous accounts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, or_, select, union
+
+from billing_core.admin.desired import Desired, Place
+from billing_core.admin.difference import label
+from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, among
+from billing_core.catalogue import Recognition, recognition_keys
+from billing_core.client import Account
+from billing_core.session import State
+from billing_core.settings_file import Fault, nearest
+from billing_core.storage import tables
+
+_REFERENCES = (
+    ("reseller", "parent", "reseller"),
+    ("client", "reseller", "reseller"),
+    ("client", "rate_table", "rate_table"),
+    ("client", "term_rate_table", "rate_table"),
+)
+_RATE_TABLES = ("rate_table", "term_rate_table")
+
+
+def faults(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:
+    """Yield everything for which the definitions can't be applied, with its place in a file."""
+    unknown = [*_unknown_names(after), *_missing_currencies(after)]
+    yield from unknown
+    yield from _loops(after)
+    if not unknown:
+        yield from _other_currencies(after)
+    yield from _changed_currencies(connection, before, after)
+    yield from _ambiguous_accounts(connection, after)
+
+
+def _unknown_names(after: Desired) -> Iterator[Fault]:
+    inventory = after.inventory
+    known = {"reseller": inventory.resellers, "rate_table": inventory.rate_tables}
+    for kind, field, target in _REFERENCES:
+        items = inventory.clients if kind == "client" else inventory.resellers
+        for name, item in items.items():
+            wanted = item.fields[field]
+            place = after.place((kind, name), field)
+            if wanted is not None and wanted not in known[target] and place:
+                what = target.replace("_", " ")
+                yield place.fault(f'there is no {what} "{wanted}"{nearest(wanted, known[target])}')
+
+
+def _missing_currencies(after: Desired) -> Iterator[Fault]:
+    inventory = after.inventory
+    for kind, items in (("rate_table", inventory.rate_tables), ("client", inventory.clients)):
+        for name, item in items.items():
+            if item.fields["currency"] is None:
+                place = after.places[kind, name]
+                yield place.fault(f'missing; "{name}" is new and needs one, such as "EUR"', "currency")
+
+
+def _loops(after: Desired) -> Iterator[Fault]:
+    resellers = after.inventory.resellers
+    for name in resellers:
+        chain = [name]
+        parent = resellers[name].fields["parent"]
+        while parent in resellers and parent not in chain:
+            chain.append(parent)
+            parent = resellers[parent].fields["parent"]
+        place = after.place(("reseller", name), "parent")
+        if parent == name and place:
+            path = " -> ".join([*chain, name])
+            yield place.fault(f"is a reseller below itself: {path}; one of them must have another parent")
+
+
+def _other_currencies(after: Desired) -> Iterator[Fault]:
+    """A client's balance and the prices he pays are in one currency."""
+    for name, item in after.inventory.clients.items():
+        for field in _RATE_TABLES:
+            table = item.fields[field]
+            if table is None:
+                continue
+            currency = after.inventory.rate_tables[table].fields["currency"]
+            place = after.place(("client", name), field) or after.place(("rate_table", table), "currency")
+            if currency != item.fields["currency"] and place:
+                yield place.fault(
+                    f'client "{name}" is in {item.fields["currency"]}, but rate table "{table}" is in'
+                    f" {currency}; give the client a rate table in his own currency"
+                )
+
+
+def _changed_currencies(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:
+    """Money that was booked keeps its currency."""
+    changed = {
+        item.id: name
+        for name, item in after.inventory.clients.items()
+        if item.id is not None and item.fields["currency"] != before.clients[name].fields["currency"]
+    }
+    entry, session = tables.entry, tables.session
+    is_open = session.c.state <= State.ACTIVE.value
+    with_money = union(
+        select(entry.c.client_id).where(among(entry.c.client_id, changed)),
+        select(session.c.client_id).where(is_open, among(session.c.client_id, changed)),
+    )
+    for client_id in connection.execute(with_money).scalars() if changed else ():
+        name = changed[client_id]
+        currency = before.clients[name].fields["currency"]
+        place = after.place(("client", name), "currency")
+        assert place is not None, "only a file changes a currency"
+        yield place.fault(f'client "{name}" has money booked in {currency}; keep it, or define a new client')
+
+
+# --- accounts that one call would fit equally well -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An account that is switched on, and where it is defined, if in a file."""
+
+    client: str
+    account: Item
+    place: Place | None
+
+    def __str__(self) -> str:
+        prefix = self.account.fields["tech_prefix"]
+        with_prefix = f' with tech prefix "{prefix}"' if prefix else ""
+        at = f" ({self.place})" if self.place else ""
+        return f'account "{label(self.account)}"{with_prefix} of client "{self.client}"{at}'
+
+    def marks(self) -> Iterator[tuple[str, ...]]:
+        """Yield what a call is recognised by: of two accounts with one mark, chance would choose."""
+        fields = self.account.fields
+        known = Account(id=0, client_id=0, **fields)
+        for recognition, value in recognition_keys(known):
+            if known.orig:
+                yield "orig", recognition.value, value, known.tech_prefix
+            if known.term and recognition is Recognition.IP:
+                yield "term", recognition.value, value, known.tech_prefix
+
+
+def _ambiguous_accounts(connection: Connection, after: Desired) -> Iterator[Fault]:
+    first: dict[tuple[str, ...], _Claim] = {}
+    claims = list(_claims(after))
+    for claim in (*_other_claims(connection, after, claims), *claims):
+        others = [other for mark in claim.marks() if (other := first.setdefault(mark, claim)) is not claim]
+        place = claim.place or next((other.place for other in others if other.place), None)
+        if others and place:
+            yield place.fault(
+                f"{claim} and {others[0]} fit the same calls; give one another tech prefix, or switch one off"
+            )
+
+
+def _claims(after: Desired) -> Iterator[_Claim]:
+    """Yield the accounts of the clients that were read; those that no file names come first."""
+    found = []
+    for client, accounts in after.inventory.accounts.items():
+        places = after.account_places.get(client, [])
+        for number, account in enumerate(accounts):
+            if account.fields["orig"] or account.fields["term"]:
+                found.append(_Claim(client, account, places[number] if number < len(places) else None))
+    yield from sorted(found, key=lambda claim: claim.place is not None)
+
+
+def _other_claims(connection: Connection, after: Desired, claims: Iterable[_Claim]) -> Iterator[_Claim]:
+    """Yield accounts of all other clients that share a name, an address or a number with *claims*."""
+    values: dict[str, set[str]] = {"name": set(), "ip": set(), "ani": set()}
+    for claim in claims:
+        for key, found in values.items():
+            if claim.place and claim.account.fields[key]:
+                found.add(claim.account.fields[key])
+    account, client = tables.account, tables.client
+    read = {item.id for item in after.inventory.clients.values() if item.id is not None}
+    statement = (
+        select(client.c.name.label("client"), account)
+        .join(client, client.c.id == account.c.client_id)
+        .where(
+            account.c.orig | account.c.term,
+            or_(*(among(account.c[key], found) for key, found in values.items())),
+        )
+    )
+    for row in connection.execute(statement) if any(values.values()) else ():
+        if row.client_id not in read:
+            yield _Claim(row.client, Item(row.id, {key: getattr(row, key) for key in ACCOUNT_FIELDS}), None)

@@ -1,0 +1,114 @@
+"""The database that `billing` works on, as `[database]` in radiusd.toml names it.
+
+Other tables of that file are the daemon's; of them only `limits.max_call_seconds` matters here, since
+no credit time is longer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from billing_core.limits import Limits
+from billing_core.settings_file import (
+    Fault,
+    PathBeside,
+    Section,
+    SettingsError,
+    default,
+    read,
+    section,
+    validate,
+    written,
+)
+from billing_core.storage import schema
+from billing_core.storage.embedded import borrow
+
+FILE_NAME = "radiusd.toml"
+_EMBEDDED = "embedded"
+
+
+def _url(text: str) -> str:
+    """Return a URL with its driver; no message may repeat it, since it holds a password."""
+    scheme, mark, _ = text.partition("://")
+    if not mark or scheme not in ("postgresql", "postgresql+psycopg2"):
+        raise ValueError('must be "embedded" or begin with postgresql://; there is no other database')
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("cannot be read; write postgresql://user:password@host:5432/database") from None
+    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def _url_or_embedded(text: str) -> str:
+    return text if text == _EMBEDDED else _url(text)
+
+
+class _DatabaseSection(Section):
+    url: Annotated[str, written(_url_or_embedded)] = Field(default=_EMBEDDED, repr=False)
+    owner_url: Annotated[str, written(_url)] | None = Field(default=None, repr=False)
+    directory: PathBeside = default("../var/postgres")
+
+
+class _LimitsSection(Section):
+    max_call_seconds: Annotated[int, Field(ge=1)] = Limits().max_call_seconds
+
+
+class _File(Section):
+    database: _DatabaseSection = section()
+    limits: _LimitsSection = section()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An up-to-date database; `url` holds a password."""
+
+    url: str
+    engine: Engine
+    max_call_seconds: int
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Database]:
+    """Use the database that *directory*/radiusd.toml names, its schema brought up to date.
+
+    The embedded server is started for the while if no daemon runs it. Raises SettingsError,
+    SchemaError (the database is newer than this program), EmbeddedServerError, or SQLAlchemy's
+    OperationalError when nobody answers.
+    """
+    settings = _load(directory)
+    if settings.database.url == _EMBEDDED:
+        with borrow(settings.database.directory) as server, _connected(server.url(), None, settings) as found:
+            yield found
+    else:
+        url, owner_url = settings.database.url, settings.database.owner_url
+        with _connected(url, owner_url, settings) as found:
+            yield found
+
+
+def _load(directory: Path) -> _File:
+    """Read what concerns `billing`; radiusd judges the rest of the file."""
+    if not directory.is_dir():
+        raise SettingsError([Fault(directory, 0, "", "no such directory; name it with --config DIR")])
+    document = read(directory / FILE_NAME)
+    ours = {"database": document.data.get("database", {})}
+    limits = document.data.get("limits")
+    if isinstance(limits, dict) and "max_call_seconds" in limits:
+        ours["limits"] = {"max_call_seconds": limits["max_call_seconds"]}
+    return validate(_File, replace(document, data=ours))
+
+
+@contextmanager
+def _connected(url: str, owner_url: str | None, settings: _File) -> Iterator[Database]:
+    schema.upgrade(owner_url or url)
+    engine = schema.engine(url)
+    try:
+        yield Database(url, engine, settings.limits.max_call_seconds)
+    finally:
+        engine.dispose()

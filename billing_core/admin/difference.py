@@ -1,0 +1,146 @@
+"""What applying definitions changes, field by field, in a form to be read before it happens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing_core.admin.inventory import Inventory, Item, Named
+from billing_core.admin.output import Record, readable
+
+MASK = "***"
+CREATED = "created"
+_SECRETS = {"password"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of one object. Of a secret only that it changed is told."""
+
+    kind: str
+    name: str
+    field: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        """Write the change as one line: `client Customer A: credit 10.00 -> 20.00`."""
+        object = f"{self.kind} {readable(self.name)}"
+        if self.field == CREATED:
+            return f"{object}: new"
+        return f"{object}: {self.field} {_word(self.before)} -> {_word(self.after)}"
+
+    def record(self) -> Record:
+        """Return the change for a JSON document."""
+        return {
+            "object": self.kind,
+            "name": self.name,
+            "field": self.field,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RatesChange:
+    """How many rates of a table an import adds, replaces, ends and finds as they are."""
+
+    table: str
+    new: int
+    changed: int
+    ended: int
+    unchanged: int
+
+    def __bool__(self) -> bool:
+        """Tell whether anything changes."""
+        return bool(self.new or self.changed or self.ended)
+
+    def __str__(self) -> str:
+        """Write the change as one line."""
+        return (
+            f"rate_table {readable(self.table)}: rates {self.new} new, {self.changed} changed, "
+            f"{self.ended} ended, {self.unchanged} unchanged"
+        )
+
+    def record(self) -> Record:
+        """Return the change for a JSON document."""
+        return {
+            "table": self.table,
+            "new": self.new,
+            "changed": self.changed,
+            "ended": self.ended,
+            "unchanged": self.unchanged,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """All that changes; `version` is the catalogue's afterwards."""
+
+    version: int
+    changes: tuple[Change, ...] = ()
+    rates: tuple[RatesChange, ...] = field(default=())
+
+    def __bool__(self) -> bool:
+        """Tell whether anything changes."""
+        return bool(self.changes) or any(self.rates)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the difference for people, one change a line."""
+        yield from map(str, self.changes)
+        yield from map(str, filter(None, self.rates))
+
+    def record(self) -> Record:
+        """Return the difference for a JSON document."""
+        return {
+            "version": self.version,
+            "changes": [change.record() for change in self.changes],
+            "rates": [change.record() for change in self.rates],
+        }
+
+
+def _word(value: object) -> str:
+    return "none" if value is None or value == [] else readable(value)
+
+
+def differences(before: Inventory, after: Inventory) -> tuple[Change, ...]:
+    """Return every field that differs, resellers first."""
+    return (
+        *_of_kind("reseller", before.resellers, after.resellers),
+        *_of_kind("rate_table", before.rate_tables, after.rate_tables),
+        *_of_kind("client", before.clients, after.clients),
+        *_of_accounts(before, after),
+    )
+
+
+def _of_kind(kind: str, before: Named, after: Named) -> Iterator[Change]:
+    for name, item in after.items():
+        if item is not before.get(name):
+            yield from _of_item(kind, name, before.get(name), item)
+
+
+def _of_accounts(before: Inventory, after: Inventory) -> Iterator[Change]:
+    for client, accounts in after.accounts.items():
+        earlier = {item.id: item for item in before.accounts.get(client, ())}
+        for item in accounts:
+            known = earlier.get(item.id) if item.id is not None else None
+            if item is not known:
+                yield from _of_item("account", f"{client}/{label(item)}", known, item)
+
+
+def label(account: Item) -> str:
+    """Return what people call an account: its name, else its address, else its ANI."""
+    fields = account.fields
+    return str(fields["name"] or fields["ip"] or fields["ani"])
+
+
+def _of_item(kind: str, name: str, before: Item | None, after: Item) -> Iterator[Change]:
+    """Yield what differs; of something new, its existence and each field that says anything."""
+    if before is None:
+        yield Change(kind, name, CREATED, None, True)
+    for key, value in after.fields.items():
+        earlier = before.fields.get(key) if before else None
+        if earlier == value or (before is None and value in (None, "", [])):
+            continue
+        if key in _SECRETS:
+            earlier, value = (MASK if earlier else None), (MASK if value else None)
+        yield Change(kind, name, key, earlier, value)

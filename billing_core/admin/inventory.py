@@ -1,0 +1,127 @@
+"""Definitions as they stand in the database, and as they shall be: by name, with names as references.
+
+Two inventories, before and after, are all that a difference is found from. A field is named as in
+a definitions file; the parts of a section have a point: `low_balance.threshold`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
+
+from billing_core.storage import tables
+
+Fields = dict[str, Any]
+
+ACCOUNT_FIELDS = ("name", "password", "ip", "ani", "tech_prefix", "capacity", "orig", "term")
+COMPANY = "company."
+
+# Fields of a client that stand in a column of the same name, and those whose column has another.
+CLIENT_COLUMNS = (
+    "status",
+    "currency",
+    "timezone",
+    "tags",
+    "bill_by",
+    "postpaid",
+    "credit",
+    "capacity",
+    "term_capacity",
+    "locale",
+)
+SECTION_COLUMNS = {
+    "low_balance.threshold": "low_balance_threshold",
+    "low_balance.capacity": "low_balance_capacity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One definition; `id` is None until it is in the database."""
+
+    id: int | None
+    fields: Fields
+
+    def changed(self, fields: Mapping[str, Any]) -> "Item":
+        """Return the item with these fields set."""
+        return Item(self.id, {**self.fields, **fields})
+
+
+Named = dict[str, Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All resellers and rate tables, the clients that matter, and their accounts by client."""
+
+    resellers: Named = field(default_factory=dict)
+    rate_tables: Named = field(default_factory=dict)
+    clients: Named = field(default_factory=dict)
+    accounts: dict[str, list[Item]] = field(default_factory=dict)
+
+
+def inventory(
+    connection: Connection, client_names: Collection[str], rate_table_names: Collection[str]
+) -> Inventory:
+    """Read resellers, rate tables, and the clients with these names or using these rate tables."""
+    resellers = _resellers(connection)
+    rate_tables = {
+        row.name: Item(row.id, {"currency": row.currency})
+        for row in connection.execute(select(tables.rate_table))
+    }
+    references = _References(resellers, rate_tables)
+    table_ids = {rate_tables[name].id for name in rate_table_names if name in rate_tables}
+    client = tables.client
+    wanted = or_(
+        among(client.c.name, client_names),
+        among(client.c.rate_table_id, table_ids),
+        among(client.c.term_rate_table_id, table_ids),
+    )
+    clients = {
+        row.name: Item(row.id, references.client_fields(row))
+        for row in connection.execute(select(client).where(wanted))
+    }
+    return Inventory(resellers, rate_tables, clients, _accounts(connection, clients))
+
+
+def among(column: Column[Any], values: Collection[object]) -> ColumnElement[bool]:
+    """Return the condition that *column* is one of *values*, however many: they travel as one array."""
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def _resellers(connection: Connection) -> Named:
+    rows = connection.execute(select(tables.reseller)).all()
+    names = {row.id: row.name for row in rows}
+    return {
+        row.name: Item(row.id, {"parent": names.get(row.parent_id), "capacity": row.capacity}) for row in rows
+    }
+
+
+def _accounts(connection: Connection, clients: Named) -> dict[str, list[Item]]:
+    names = {item.id: name for name, item in clients.items()}
+    found: dict[str, list[Item]] = {name: [] for name in clients}
+    account = tables.account
+    statement = select(account).where(among(account.c.client_id, list(names))).order_by(account.c.id)
+    for row in connection.execute(statement):
+        found[names[row.client_id]].append(Item(row.id, {key: getattr(row, key) for key in ACCOUNT_FIELDS}))
+    return found
+
+
+class _References:
+    """The names that ids in a row of `client` stand for."""
+
+    def __init__(self, resellers: Named, rate_tables: Named) -> None:
+        self._resellers = {item.id: name for name, item in resellers.items()}
+        self._rate_tables = {item.id: name for name, item in rate_tables.items()}
+
+    def client_fields(self, row: Row[Any]) -> Fields:
+        plain = {key: getattr(row, key) for key in CLIENT_COLUMNS}
+        sections = {field: getattr(row, column) for field, column in SECTION_COLUMNS.items()}
+        company = {COMPANY + key: value for key, value in row.company.items()}
+        references = {
+            "reseller": self._resellers.get(row.reseller_id),
+            "rate_table": self._rate_tables.get(row.rate_table_id),
+            "term_rate_table": self._rate_tables.get(row.term_rate_table_id),
+        }
+        return plain | references | sections | company

@@ -1,0 +1,140 @@
+"""What a command says: a table or sentences for people, exactly one JSON document for programs.
+
+With `--json` only the document goes to stdout, everything else to stderr. Money is written as a
+string without exponent, a time as RFC 3339 in UTC.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from billing_core.money import plain
+
+# Where nobody looks, no line is cut or folded: other programs read it.
+_WIDTH_WITHOUT_TERMINAL = 100_000
+
+Record = Mapping[str, Any]
+
+
+class CommandError(Exception):
+    """An expected failure: one sentence that names the place, the value and what would be right."""
+
+
+def instant(moment: datetime) -> str:
+    """Return *moment* in the form of RFC 3339, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def readable(value: object) -> str:
+    """Return a value as people read it; characters that could steer a terminal are written out."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return instant(value)
+        case list() | tuple():
+            return ", ".join(map(readable, value))
+        case _:
+            text = str(value)
+            return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def json_value(value: object) -> str:
+    """Return what JSON has no word for: money and times."""
+    match value:
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return instant(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    return console
+
+
+class Output:
+    """Where one command writes."""
+
+    def __init__(self, is_json: bool) -> None:
+        """Write for programs if *is_json*, else for people."""
+        self.is_json = is_json
+        self._console = _console(stderr=False)
+        self._stderr = _console(stderr=True)
+
+    def say(self, sentence: str) -> None:
+        """Tell something to people; it is never part of the document."""
+        (self._stderr if self.is_json else self._console).print(Text(sentence), soft_wrap=True)
+
+    def error(self, sentence: str) -> None:
+        """Tell what went wrong."""
+        self._stderr.print(Text(sentence), soft_wrap=True)
+
+    def document(self, value: object) -> None:
+        """Write the one JSON document of a command that has `--json`."""
+        json.dump(value, self._console.file, default=json_value, indent=2)
+        self._console.file.write("\n")
+
+    def records(self, records: Iterable[Record], columns: Iterable[str]) -> None:
+        """Write a list: for programs with every field, for people the *columns* that fit a screen."""
+        if self.is_json:
+            self._array(records)
+        else:
+            self._table(records, list(columns))
+
+    def record(self, record: Record) -> None:
+        """Write one thing: for people a line for each field."""
+        if self.is_json:
+            self.document(record)
+            return
+        table = Table(box=None, show_header=False)
+        for field, value in _flat(record):
+            table.add_row(Text(field.replace("_", " ")), Text(readable(value)))
+        self._console.print(table)
+
+    def _array(self, records: Iterable[Record]) -> None:
+        """Write one array, a record at a time: a month of calls need not fit into memory."""
+        write = self._console.file.write
+        separator = "["
+        for record in records:
+            write(f"{separator}\n{json.dumps(record, default=json_value)}")
+            separator = ","
+        write("[]\n" if separator == "[" else "\n]\n")
+
+    def _table(self, records: Iterable[Record], columns: list[str]) -> None:
+        rows = [[record[column] for column in columns] for record in records]
+        table = Table(box=None)
+        for place, column in enumerate(columns):
+            is_number = any(isinstance(row[place], int | Decimal) for row in rows)
+            table.add_column(Text(column.replace("_", " ")), justify="right" if is_number else "left")
+        for row in rows:
+            table.add_row(*(Text(readable(value)) for value in row))
+        self._console.print(table)
+
+
+def _flat(record: Record, around: str = "") -> Iterable[tuple[str, object]]:
+    for field, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{around}{field} ")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for place, item in enumerate(value, 1):
+                yield from _flat(item, f"{around}{field} {place} ")
+        else:
+            yield around + field, value

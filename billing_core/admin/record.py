@@ -1,0 +1,189 @@
+"""Writes a difference of definitions: what is new, what changes, the audit, the version, the counters."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, select, update
+
+from billing_core.admin import bulk
+from billing_core.admin.audit import Author, write_audit
+from billing_core.admin.counters import counter_changes, write_counters
+from billing_core.admin.difference import Diff
+from billing_core.admin.inventory import (
+    CLIENT_COLUMNS,
+    COMPANY,
+    SECTION_COLUMNS,
+    Fields,
+    Inventory,
+    Item,
+    Named,
+    among,
+)
+from billing_core.admin.rates import RatesPlan, write_plan
+from billing_core.money import ZERO
+from billing_core.storage import tables
+
+
+def record(
+    connection: Connection,
+    before: Inventory,
+    after: Inventory,
+    rates: Mapping[str, RatesPlan],
+    diff: Diff,
+    author: Author,
+    now: datetime,
+) -> None:
+    """Make the database hold *after*; the caller has locked the row of `catalogue`, and commits.
+
+    Only rows that change are touched. Whatever changes bears the new version, by which workers find it.
+    """
+    after = _with_ids(connection, after)
+    version = diff.version
+    with_rates = {name for name, planned in rates.items() if planned.summary(name)}
+    _write(connection, tables.reseller, before.resellers, after.resellers, _reseller_rows(after))
+    _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_rows(after, version))
+    _write(connection, tables.client, before.clients, after.clients, _client_rows(after, version))
+    _write_balances(connection, before, after)
+    _write_accounts(connection, before, after)
+    for name in with_rates:
+        table_id = after.rate_tables[name].id
+        assert table_id is not None
+        write_plan(connection, table_id, rates[name], now)
+    _mark_changed(connection, before, after, with_rates, version)
+    write_audit(connection, diff, author, now)
+    connection.execute(update(tables.catalogue).values(version=version))
+    write_counters(connection, counter_changes(before, after))
+
+
+def _with_ids(connection: Connection, after: Inventory) -> Inventory:
+    return Inventory(
+        _named_with_ids(connection, tables.reseller, after.resellers),
+        _named_with_ids(connection, tables.rate_table, after.rate_tables),
+        _named_with_ids(connection, tables.client, after.clients),
+        _accounts_with_ids(connection, after.accounts),
+    )
+
+
+def _named_with_ids(connection: Connection, table: Table, items: Named) -> Named:
+    ids = bulk.new_ids(connection, table, sum(item.id is None for item in items.values()))
+    return {
+        name: item if item.id is not None else Item(next(ids), item.fields) for name, item in items.items()
+    }
+
+
+def _accounts_with_ids(connection: Connection, accounts: dict[str, list[Item]]) -> dict[str, list[Item]]:
+    count = sum(item.id is None for items in accounts.values() for item in items)
+    ids = bulk.new_ids(connection, tables.account, count)
+    return {
+        client: [item if item.id is not None else Item(next(ids), item.fields) for item in items]
+        for client, items in accounts.items()
+    }
+
+
+def _write(
+    connection: Connection, table: Table, before: Named, after: Named, rows: Mapping[str, Fields]
+) -> None:
+    """Insert what is new and update what differs."""
+    bulk.insert(connection, table, [rows[name] for name in after if name not in before])
+    changed = [name for name, item in before.items() if after[name] is not item]
+    bulk.update(connection, table, [rows[name] for name in changed])
+
+
+def _reseller_rows(after: Inventory) -> dict[str, Fields]:
+    ids = _ids(after.resellers)
+    return {
+        name: {
+            "id": item.id,
+            "name": name,
+            "parent_id": ids[item.fields["parent"]],
+            "capacity": item.fields["capacity"],
+        }
+        for name, item in after.resellers.items()
+    }
+
+
+def _table_rows(after: Inventory, version: int) -> dict[str, Fields]:
+    return {
+        name: {"id": item.id, "name": name, "currency": item.fields["currency"], "changed_in": version}
+        for name, item in after.rate_tables.items()
+    }
+
+
+def _client_rows(after: Inventory, version: int) -> dict[str, Fields]:
+    resellers, rate_tables = _ids(after.resellers), _ids(after.rate_tables)
+    return {
+        name: {
+            "id": item.id,
+            "name": name,
+            **{column: item.fields[column] for column in CLIENT_COLUMNS},
+            **{column: item.fields[field] for field, column in SECTION_COLUMNS.items()},
+            "reseller_id": resellers[item.fields["reseller"]],
+            "rate_table_id": rate_tables[item.fields["rate_table"]],
+            "term_rate_table_id": rate_tables[item.fields["term_rate_table"]],
+            "company": _company(item.fields),
+            "changed_in": version,
+        }
+        for name, item in after.clients.items()
+    }
+
+
+def _company(fields: Fields) -> dict[str, Any]:
+    return {key.removeprefix(COMPANY): value for key, value in fields.items() if key.startswith(COMPANY)}
+
+
+def _ids(items: Named) -> dict[str | None, int | None]:
+    return {None: None} | {name: item.id for name, item in items.items()}
+
+
+def _write_balances(connection: Connection, before: Inventory, after: Inventory) -> None:
+    rows = [
+        {"client_id": item.id, "live": ZERO, "reserved": ZERO, "in_use": 0, "term_in_use": 0}
+        for name, item in after.clients.items()
+        if name not in before.clients
+    ]
+    bulk.insert(connection, tables.balance, rows)
+
+
+def _write_accounts(connection: Connection, before: Inventory, after: Inventory) -> None:
+    known = {item.id: item for items in before.accounts.values() for item in items}
+    pairs = [(client, item) for client, items in after.accounts.items() for item in items]
+    new = [(client, item) for client, item in pairs if item.id not in known]
+    rows = [{"id": item.id, "client_id": after.clients[client].id, **item.fields} for client, item in new]
+    bulk.insert(connection, tables.account, rows)
+    changed = [item for _, item in pairs if item.id in known and known[item.id] is not item]
+    bulk.update(connection, tables.account, [{"id": item.id, **item.fields} for item in changed])
+
+
+# --- what workers and people follow changes by ------------------------------------------------------
+
+
+def _mark_changed(
+    connection: Connection, before: Inventory, after: Inventory, with_rates: set[str], version: int
+) -> None:
+    """Mark what changed without a change of its own row: by its accounts, its rates or its resellers."""
+    table, client, reseller = tables.rate_table, tables.client, tables.reseller
+    if with_rates:
+        connection.execute(update(table).where(among(table.c.name, with_rates)).values(changed_in=version))
+    by_accounts = [
+        name
+        for name, items in before.accounts.items()
+        if len(items) != len(after.accounts[name])
+        or any(item is not other for item, other in zip(items, _by_id(after.accounts[name]), strict=True))
+    ]
+    marked = update(client).where(client.c.changed_in != version).values(changed_in=version)
+    if by_accounts:
+        connection.execute(marked.where(among(client.c.name, by_accounts)))
+    moved = [item.id for name, item in after.resellers.items() if _is_moved(before.resellers.get(name), item)]
+    if moved:
+        below = select(reseller.c.id).where(among(reseller.c.id, moved)).cte("below", recursive=True)
+        below = below.union(select(reseller.c.id).join(below, reseller.c.parent_id == below.c.id))
+        connection.execute(marked.where(client.c.reseller_id.in_(select(below.c.id))))
+
+
+def _by_id(accounts: list[Item]) -> list[Item]:
+    return sorted(accounts, key=lambda item: item.id or 0)
+
+
+def _is_moved(before: Item | None, after: Item) -> bool:
+    return before is not None and before.fields["parent"] != after.fields["parent"]

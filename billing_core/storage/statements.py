@@ -1,0 +1,60 @@
+"""Every statement of a turn, prepared once a connection, so that PostgreSQL plans each only once.
+
+Their parameters are array constants, one a column (see `rows`), but for the sweep's few.
+"""
+
+from billing_core.storage import rows
+
+# Any constant number serves, as long as every program uses the same (ASCII "sweep").
+SWEEP_LOCK = 0x7377656570
+
+PREPARED = {
+    "owners": "SELECT leg_key, client_id FROM session WHERE leg_key = ANY($1::bytea[])",
+    # Nothing but the lock: a sum in a statement that waited would be the sum from before the wait.
+    "lock_balances": """
+        SELECT client_id, live, reserved, in_use, term_in_use FROM balance
+        WHERE client_id = ANY($1::int[]) ORDER BY client_id FOR UPDATE""",
+    "sessions": rows.SELECT_VERSION_AND_SESSIONS,
+    "lock_sessions": f"{rows.SELECT_SESSIONS} ORDER BY leg_key FOR UPDATE",
+    "lock_counters": """
+        SELECT scope, owner_id, capacity, in_use FROM capacity_counter
+        WHERE (scope, owner_id) IN (SELECT * FROM unnest($1::smallint[], $2::int[]))
+        ORDER BY scope, owner_id FOR UPDATE""",
+    "insert_sessions": rows.INSERT_SESSIONS,
+    "update_sessions": rows.UPDATE_SESSIONS,
+    "insert_xdrs": rows.INSERT_XDRS,
+    "insert_entries": rows.INSERT_ENTRIES,
+    "change_balances": """
+        UPDATE balance AS old SET live = old.live + new.live, reserved = old.reserved + new.reserved,
+            in_use = old.in_use + new.in_use, term_in_use = old.term_in_use + new.term_in_use
+        FROM unnest($1::int[], $2::numeric[], $3::numeric[], $4::int[], $5::int[])
+            AS new(client_id, live, reserved, in_use, term_in_use)
+        WHERE old.client_id = new.client_id""",
+    "change_counters": """
+        UPDATE capacity_counter AS old SET in_use = old.in_use + new.in_use
+        FROM unnest($1::smallint[], $2::int[], $3::int[]) AS new(scope, owner_id, in_use)
+        WHERE old.scope = new.scope AND old.owner_id = new.owner_id""",
+    "insert_reboots": """
+        INSERT INTO reboot (nas, nas_box, event_at, starting)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
+        ON CONFLICT DO NOTHING""",
+    "alone": f"SELECT pg_try_advisory_xact_lock({SWEEP_LOCK})",
+    "due": """
+        SELECT leg_key FROM session
+        WHERE state <= 1 AND look_at <= $1::timestamptz ORDER BY look_at LIMIT $2::int""",
+    "next_reboot": """
+        SELECT id, nas, nas_box, event_at, starting FROM reboot
+        WHERE done_at IS NULL ORDER BY id LIMIT 1""",
+    "legs_before": """
+        SELECT leg_key FROM session
+        WHERE state <= 1 AND nas = $1::text AND nas_box = $2::text AND opened_at < $3::timestamptz
+        LIMIT $4::int""",
+    "reboot_done": "UPDATE reboot SET done_at = now() WHERE id = $1::bigint",
+}
+
+PREPARE = "; ".join(f"PREPARE {name} AS {statement}" for name, statement in PREPARED.items())
+
+
+def execute(name: str, parameters: int) -> str:
+    """Return how to execute the prepared statement *name*."""
+    return f"EXECUTE {name}({', '.join(['%s'] * parameters)})" if parameters else f"EXECUTE {name}"

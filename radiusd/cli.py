@@ -1,0 +1,168 @@
+"""`radiusd serve | check | status | call`."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from billing_core.admin import definitions
+from billing_core.ports import StorageDownError
+from billing_core.settings_file import Fault, SettingsError
+from billing_core.storage.embedded import EmbeddedServerError
+from billing_core.storage.schema import SchemaError
+from radiusd import clock, codec, config
+from radiusd.config import Config
+from radiusd.exchange import NoAnswerError, ask
+from radiusd.sockets import PortTakenError
+from radiusd.trial import TrialError, place
+from radiusd.wire import Code
+
+_EXPECTED = (
+    SettingsError,
+    PortTakenError,
+    EmbeddedServerError,
+    SchemaError,
+    StorageDownError,
+    NoAnswerError,
+    TrialError,
+    codec.DictionaryError,
+)
+
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status: 1 is trouble that the message explains."""
+    parsed = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except _EXPECTED as error:
+        _err.print(f"radiusd: {error}", markup=False)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="default: config")
+    common.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser = argparse.ArgumentParser(prog="radiusd", description="RADIUS authorization and accounting.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", parents=[common], help="run the daemon")
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser("check", parents=[common], help="check settings and definitions")
+    check.set_defaults(run=_check)
+    status = commands.add_parser("status", parents=[common], help="ask the daemon whether it can work")
+    status.set_defaults(run=_status)
+    call = commands.add_parser("call", parents=[common], help="place a test call through the wire")
+    call.add_argument("--account", required=True, help="name, IP or ANI of the account that calls")
+    call.add_argument("--to", required=True, metavar="NUMBER", help="the number to call")
+    call.add_argument("--seconds", type=int, default=60, help="how long the call lasts; default: 60")
+    call.set_defaults(run=_call)
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    # prometheus_client looks for this when it is imported, and so do the workers.
+    folder = tempfile.mkdtemp(prefix="radiusd-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    from radiusd import logs
+    from radiusd.http import HttpPortError
+    from radiusd.supervisor import Supervisor
+
+    logs.configure(settings.log.level, settings.log.format)
+    try:
+        Supervisor(arguments.config, settings).run()
+    except HttpPortError as error:
+        _err.print(f"radiusd: {error}", markup=False)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    """Read everything that `serve` would read; report every fault of every file."""
+    faults: list[Fault] = []
+    warnings: tuple[Fault, ...] = ()
+    codec.standard()
+    try:
+        settings = config.load(arguments.config)
+    except SettingsError as error:
+        faults += error.faults
+    else:
+        warnings = settings.warnings
+        faults += _definition_faults(settings)
+    if arguments.json:
+        _print_json({"faults": [str(fault) for fault in faults], "warnings": [str(w) for w in warnings]})
+    else:
+        for warning in warnings:
+            _out.print(f"warning: {warning}", markup=False)
+        for fault in faults:
+            _out.print(str(fault), markup=False)
+        _out.print(f"{len(faults)} faults, {len(warnings)} warnings")
+    return 1 if faults else 0
+
+
+def _definition_faults(settings: Config) -> list[Fault]:
+    faults: list[Fault] = []
+    for file in settings.billing.apply_on_start:
+        try:
+            definitions.load(file)
+        except SettingsError as error:
+            faults += error.faults
+    return faults
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    """Ping both ports with a Status-Server (RFC 5997)."""
+    settings = config.load(arguments.config)
+    nas = settings.nas.find("127.0.0.1")
+    if nas is None:
+        raise TrialError('no [[nas]] of radiusd.toml has the address "127.0.0.1", from which we ask')
+    milliseconds: dict[str, float] = {}
+    for service, port in (
+        ("authentication", settings.radius.auth_port),
+        ("accounting", settings.radius.acct_port),
+    ):
+        began = clock.monotonic_seconds()
+        ask(("127.0.0.1", port), Code.STATUS_SERVER, b"", nas.secret)
+        milliseconds[service] = round((clock.monotonic_seconds() - began) * 1000, 3)
+    if arguments.json:
+        _print_json({"alive": True, "milliseconds": milliseconds})
+    else:
+        for service, taken in milliseconds.items():
+            _out.print(f"{service}: alive, answered in {taken} ms")
+    return 0
+
+
+def _call(arguments: argparse.Namespace) -> int:
+    trial = place(config.load(arguments.config), arguments.account, arguments.to, arguments.seconds)
+    if arguments.json:
+        _print_json(asdict(trial))
+        return 0 if trial.accepted else 1
+    table = Table(show_header=False, title="Test call")
+    for name, value in asdict(trial).items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), str(value))
+    _out.print(table)
+    if trial.accepted:
+        cost = f"cost {trial.amount} {trial.currency}" if trial.amount is not None else "was not charged yet"
+        _out.print(f"accepted for {trial.credit_time_seconds} s; {trial.seconds} s {cost}", markup=False)
+    else:
+        _out.print(f"rejected with code {trial.return_code}: {trial.message}", markup=False)
+    return 0 if trial.accepted else 1
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")

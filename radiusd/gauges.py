@@ -1,0 +1,48 @@
+"""What the supervisor itself measures: sums over the database, and its workers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from billing_core.storage.connection import connect
+from billing_core.storage.gauges import Gauges, read_gauges
+from radiusd.workers import Workers
+
+
+class SupervisorGauges(Collector):
+    """The last measured gauges, and how often a worker was replaced."""
+
+    def __init__(self, workers: Workers) -> None:
+        """Measure nothing yet."""
+        self._workers = workers
+        self._gauges = Gauges()
+
+    def measure(self, url: str) -> None:
+        """Ask the database at *url*. Raises StorageDownError."""
+        with closing(connect(url, application="radiusd gauges")) as connection:
+            self._gauges = read_gauges(connection)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric of the supervisor."""
+        gauges = self._gauges
+        yield _gauge("billing_sessions", "Legs under way", gauges.sessions)
+        yield _gauge("billing_unbillable", "Records that nobody could be charged for", gauges.unbillable)
+        yield _gauge("billing_catalogue_version", "Version of the definitions", gauges.catalogue_version)
+        yield _amounts("billing_reserved_amount", "Money set aside for calls under way", gauges.reserved)
+        yield _amounts("billing_overdraft_amount", "Money owed beyond what was allowed", gauges.overdraft)
+        restarts = CounterMetricFamily("radiusd_worker_restarts", "Workers that died and were replaced")
+        restarts.add_metric([], self._workers.restarts)
+        yield restarts
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, words, value=value)
+
+
+def _amounts(name: str, words: str, by_currency: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, words, labels=["currency"])
+    for currency, amount in by_currency.items():
+        family.add_metric([currency], amount)
+    return family

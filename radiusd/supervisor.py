@@ -1,0 +1,129 @@
+"""The one process that starts everything, watches it, and ends it in order.
+
+It opens all sockets once and hands them to the workers it executes; it keeps them when a worker dies,
+so that nothing sent meanwhile is lost. It alone starts, watches and stops the embedded database.
+"""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+from billing_core.admin.apply import apply_files
+
+from billing_core.ports import StorageDownError
+from billing_core.settings_file import SettingsError
+from billing_core.storage.connection import connect
+from billing_core.storage.schema import upgrade
+from radiusd import config
+from radiusd.config import Config
+from radiusd.database import database_name, embedded_server, owner_url, serving_url
+from radiusd.gauges import SupervisorGauges
+from radiusd.http import HttpServer
+from radiusd.listening import Listening
+from radiusd.workers import Workers
+
+_TICK_SECONDS = 0.2
+_RETRY_SECONDS = 1.0
+_GAUGES_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """The daemon as a whole."""
+
+    def __init__(self, directory: Path, settings: Config) -> None:
+        """Take the ports at once, so that a second daemon fails before it touches anything else."""
+        self._directory = directory
+        self._settings = settings
+        self._listening = Listening(settings.radius)
+        self._database = embedded_server(settings)
+        self._workers = Workers(directory, self._listening)
+        self._gauges = SupervisorGauges(self._workers)
+        self._http = HttpServer(settings.http.listen, self._workers.are_ready, self._gauges)
+        self._stopping = threading.Event()
+        self._reload = threading.Event()
+
+    def run(self) -> None:
+        """Serve until TERM or INT."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGINT, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
+        try:
+            self._prepare_database()
+            if not self._stopping.is_set():
+                self._workers.start()
+                threading.Thread(target=self._measure, name="gauges", daemon=True).start()
+                self._watch()
+        finally:
+            self._workers.stop()
+            self._http.close()
+            if self._database is not None:
+                self._database.stop()
+            log.info("stopped")
+
+    def _prepare_database(self) -> None:
+        """Start the embedded database or wait for the other, and bring schema and definitions up to date."""
+        if self._database is not None:
+            self._database.start()
+        while not self._stopping.is_set():
+            try:
+                connect(serving_url(self._settings), application="radiusd").close()
+                break
+            except StorageDownError as error:
+                log.error("database_down", reason=str(error))
+                self._stopping.wait(_RETRY_SECONDS)
+        else:
+            return
+        version = upgrade(owner_url(self._settings))
+        log.info("schema", version=version)
+        files = self._settings.billing.apply_on_start
+        if files:
+            apply_files(
+                serving_url(self._settings), files, who="radiusd", through="start", only_if_changed=True
+            )
+
+    def _watch(self) -> None:
+        is_announced = False
+        while not self._stopping.wait(_TICK_SECONDS):
+            self._workers.watch()
+            if self._database is not None and self._database.ensure():
+                log.error("database_restarted")
+            if self._reload.is_set():
+                self._reload.clear()
+                self._check_and_reload()
+            if not is_announced and self._workers.are_ready():
+                is_announced = True
+                self._announce()
+
+    def _check_and_reload(self) -> None:
+        """Let the workers re-read NASes and limits, unless the settings have a fault."""
+        try:
+            config.load(self._directory)
+        except SettingsError as error:
+            log.error("reload_refused", faults=[str(fault) for fault in error.faults])
+            return
+        self._workers.reload()
+
+    def _announce(self) -> None:
+        """Say on one line that calls can come, and how to try one."""
+        program = Path(sys.argv[0])
+        command = program if program.exists() and program.name == "radiusd" else "radiusd"
+        example = f"{command} call --config {self._directory} --account 1001 --to 390612345678"
+        sys.stdout.write(
+            f"radiusd ready: authentication {self._listening.auth_port}/udp,"
+            f" accounting {self._listening.acct_port}/udp, http {self._http.port}/tcp,"
+            f" database {database_name(self._settings)}; place a test call with: {example}\n"
+        )
+        sys.stdout.flush()
+
+    def _measure(self) -> None:
+        """Ask the database for the gauges now and then, from a thread that nobody waits for."""
+        while not self._stopping.is_set():
+            try:
+                self._gauges.measure(serving_url(self._settings))
+            except StorageDownError as error:
+                log.warning("gauges_unknown", reason=str(error))
+            self._stopping.wait(_GAUGES_SECONDS)

@@ -1,0 +1,109 @@
+"""Storage in memory, which keeps the promises of the ports in the simplest way: one turn at a time."""
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from billing_core.balance import Balance
+from billing_core.capacity import Counter, CounterKey
+from billing_core.ledger import Entry
+from billing_core.ports import Changes, DataRefusedError, Reboot
+from billing_core.session import Session
+from billing_core.xdr import Xdr
+
+
+@dataclass(slots=True)
+class MemoryStorage:
+    """Everything that PostgreSQL keeps, in dicts and lists."""
+
+    version: int = 0
+    balances: dict[int, Balance] = field(default_factory=dict)
+    counters: dict[CounterKey, Counter] = field(default_factory=dict)
+    sessions: dict[bytes, Session] = field(default_factory=dict)
+    xdrs: list[Xdr] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    reboots: list[Reboot] = field(default_factory=list)
+    reboots_done: set[int] = field(default_factory=set)
+    version: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def turn(self) -> Iterator["MemoryTurn"]:
+        """Begin a turn, alone."""
+        with self.lock:
+            yield MemoryTurn(self)
+
+
+class MemoryTurn:
+    """A turn that has everything to itself, so that locking is only looking."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._locked: set[int] = set()
+        self._reboots_done: set[int] = set()
+
+    def owners(self, leg_keys: Collection[bytes]) -> Mapping[bytes, int | None]:
+        return {key: session.client_id for key, session in self.sessions(leg_keys)[1].items()}
+
+    def lock_balances(self, client_ids: Collection[int]) -> Mapping[int, Balance]:
+        self._locked = set(client_ids)
+        return {id: self._storage.balances[id] for id in client_ids if id in self._storage.balances}
+
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
+        found = {key: self._storage.sessions[key] for key in leg_keys if key in self._storage.sessions}
+        return self._storage.version, found
+
+    def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
+        return {key: self._storage.counters[key] for key in keys if key in self._storage.counters}
+
+    def record(self, changes: Changes) -> None:
+        for session in changes.sessions.values():
+            if "\0" in session.call_id + session.session_id + session.calling + session.called:
+                raise DataRefusedError("a text has a NUL")
+        assert changes.balances.keys() <= self._locked, "what was not locked must not change"
+        self._storage.sessions |= {key: _kept(session) for key, session in changes.sessions.items()}
+        for xdr in changes.xdrs:
+            assert all(_identity(xdr) != _identity(other) for other in self._storage.xdrs)
+            self._storage.xdrs.append(xdr)
+        self._storage.entries += changes.entries
+        for id, by in changes.balances.items():
+            self._storage.balances[id] = self._storage.balances[id].changed(
+                by.live, by.reserved, by.in_use, by.term_in_use
+            )
+        for key, places in changes.counters.items():
+            counter = self._storage.counters[key]
+            self._storage.counters[key] = replace(counter, in_use=counter.in_use + places)
+        self._storage.reboots += [item for item in changes.reboots if item not in self._storage.reboots]
+        self._storage.reboots_done |= self._reboots_done
+
+    def alone(self) -> bool:
+        return True
+
+    def due(self, now: datetime, most: int) -> Sequence[bytes]:
+        due = [s for s in self._storage.sessions.values() if s.state.is_open and s.look_at <= now]
+        return [session.leg_key for session in sorted(due, key=lambda session: session.look_at)[:most]]
+
+    def next_reboot(self) -> tuple[int, Reboot] | None:
+        waiting = enumerate(self._storage.reboots)
+        return next((item for item in waiting if item[0] not in self._storage.reboots_done), None)
+
+    def legs_before(self, reboot: Reboot, most: int) -> Sequence[bytes]:
+        legs = (s for s in self._storage.sessions.values() if s.state.is_open)
+        own = (leg for leg in legs if (leg.nas, leg.nas_box) == (reboot.nas, reboot.nas_box))
+        return [leg.leg_key for leg in own if leg.opened_at < reboot.event_at][:most]
+
+    def reboot_done(self, reboot_id: int) -> None:
+        self._reboots_done.add(reboot_id)
+
+
+def _kept(session: Session) -> Session:
+    """Return what is kept of a session: of its rate, what prices it."""
+    if session.rate is None:
+        return session
+    return replace(session, rate=replace(session.rate, effective_from=None, end_date=None))
+
+
+def _identity(xdr: Xdr) -> tuple[bytes, int, int]:
+    return xdr.leg_key, xdr.generation, xdr.revision

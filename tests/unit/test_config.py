@@ -1,0 +1,322 @@
+"""The daemon's settings: what they mean, and what is said of every fault."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from billing_core.denial import Denial
+from billing_core.limits import Limits
+from billing_core.session import Leg
+from billing_core.settings_file import SettingsError
+from radiusd.config import Config, NasSection, load
+from radiusd.nas import Nas
+
+SAMPLE = Path(__file__).parents[2] / "config"
+GATEWAY = 'name = "gw1"\naddress = "10.0.0.1"\nsecret = "0123456789abcdef"\ndialect = "cisco"\n'
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def settings(directory: Path, text: str) -> Config:
+    (directory / "radiusd.toml").write_text(text)
+    return load(directory)
+
+
+def faults(directory: Path, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        settings(directory, text)
+    return [line.removeprefix(f"{directory}/radiusd.toml:") for line in str(raised.value).splitlines()]
+
+
+# --- what the settings mean -------------------------------------------------------------------------
+
+
+def test_the_sample_lets_softswitches_of_this_machine_in():
+    config = load(SAMPLE)
+
+    assert [(nas.name, str(nas.network), nas.secret, nas.dialect) for nas in config.nas] == [
+        ("local", "127.0.0.1/32", b"radsec-local-test-only", "cisco"),
+        ("local-ipv6", "::1/128", b"radsec-local-test-only", "cisco"),
+    ]
+    assert config.warnings == ()
+
+
+def test_the_defaults_that_the_sample_states_are_the_defaults(directory):
+    sample = (SAMPLE / "radiusd.toml").read_text()
+    uncommented = re.sub(r"(?m)^# ([a-z_]+ = .*)$", r"\1", sample)
+
+    stated, plain = settings(directory, uncommented), settings(directory, sample)
+
+    for part in ("radius", "database", "limits", "http", "log", "billing"):
+        assert getattr(stated, part) == getattr(plain, part)
+    assert list(stated.nas) == list(plain.nas)
+
+
+@pytest.mark.parametrize("section", ["radius", "database", "limits", "http", "log", "billing", "nas"])
+def test_the_sample_explains_every_key(section):
+    sample = (SAMPLE / "radiusd.toml").read_text().partition(f"[{section}]")[2]
+    model = NasSection if section == "nas" else type(getattr(load(SAMPLE), section))
+
+    assert [key for key in model.model_fields if not re.search(rf"(?m)^#? *{key} = ", sample)] == []
+
+
+def test_an_empty_file_means_all_defaults(directory):
+    config = settings(directory, "")
+
+    assert config.radius.listen == ("0.0.0.0", "::")
+    assert (config.radius.auth_port, config.radius.acct_port) == (1812, 1813)
+    assert (config.radius.workers, config.radius.batch_max) == (1, 256)
+    assert config.database.url is None
+    assert config.database.directory == directory.parent / "var/postgres"
+    assert config.limits.calls == Limits(7200, 86_400, 240, 60)
+    assert config.limits.sweep_seconds == 10
+    assert (config.http.listen.address, config.http.listen.port) == ("127.0.0.1", 9812)
+    assert (config.log.level, config.log.format) == ("info", "auto")
+    assert config.billing.apply_on_start == (directory / "billing.toml",)
+
+
+def test_a_section_of_limits_holds_those_of_calls(directory):
+    config = settings(directory, "[limits]\nmax_call_seconds = 60\nsilence_margin_seconds = 0")
+
+    assert config.limits.calls == Limits(max_call_seconds=60, silence_margin_seconds=0)
+
+
+def test_a_nas_is_as_its_section_says(directory):
+    text = f"""[[nas]]
+{GATEWAY}
+require_message_authenticator = false
+on_backend_failure = "reject"
+return_codes = {{ no_money = 12, bad_password = 1 }}
+sends_start = true
+on_silence = "charge_granted"
+timezone = "Europe/Paris"
+legs = {{ originate = "origination" }}
+"""
+
+    [nas] = settings(directory, text).nas
+
+    assert (nas.require_message_authenticator, nas.limit_proxy_state) == (False, True)
+    assert (nas.on_backend_failure, nas.on_silence) == ("reject", "charge_granted")
+    assert nas.return_codes == {Denial.NO_MONEY: 12, Denial.BAD_PASSWORD: 1}
+    assert (nas.sends_start, nas.timezone.key) == (True, "Europe/Paris")
+    assert nas.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
+
+
+def test_a_section_knows_every_field_of_a_nas():
+    assert {field.name for field in fields(Nas)} - {"network"} == set(NasSection.model_fields) - {
+        "address",
+        "secret_file",
+    }
+
+
+def test_port_0_takes_free_ports(directory):
+    config = settings(directory, "[radius]\nauth_port = 0\nacct_port = 0\n[http]\nlisten = '[::1]:0'")
+
+    assert (config.radius.auth_port, config.radius.acct_port) == (0, 0)
+    assert config.http.listen == ("::1", 0)
+
+
+# --- secrets ----------------------------------------------------------------------------------------
+
+
+def secret_file(directory: Path, octets: bytes, mode: int = 0o640) -> str:
+    (directory / "gw.secret").write_bytes(octets)
+    (directory / "gw.secret").chmod(mode)
+    return "[[nas]]\n" + GATEWAY.replace('secret = "0123456789abcdef"', 'secret_file = "gw.secret"')
+
+
+def test_a_secret_file_is_read_without_its_line_end(directory):
+    text = secret_file(directory, b" \xff" * 2048 + b"\r\n")
+
+    [nas] = settings(directory, text).nas
+
+    assert nas.secret == b" \xff" * 2048
+
+
+def test_a_secret_file_that_everyone_may_read_is_refused(directory):
+    found = faults(directory, secret_file(directory, b"0123456789abcdef", mode=0o644))
+
+    path = directory / "gw.secret"
+    assert found == [f"4: nas.secret_file: {path} can be read by everyone; run: chmod o-rwx {path}"]
+
+
+@pytest.mark.parametrize("octets", [b"", b"\n", b"x" * 65_537])
+def test_a_secret_file_without_a_usable_secret_is_refused(directory, octets):
+    [fault] = faults(directory, secret_file(directory, octets))
+
+    assert fault.endswith("must be a regular file of 1 to 65,536 octets")
+
+
+def test_a_missing_secret_file_is_named(directory):
+    text = secret_file(directory, b"x").replace("gw.secret", "none.secret")
+
+    assert faults(directory, text) == [
+        f"4: nas.secret_file: {directory}/none.secret cannot be read: No such file or directory"
+    ]
+
+
+def test_a_short_secret_is_only_a_warning(directory):
+    config = settings(directory, "[[nas]]\n" + GATEWAY.replace("0123456789abcdef", "0123456789abcde"))
+
+    [warning] = config.warnings
+    assert (warning.line, warning.key) == (4, "nas.secret")
+    assert warning.message == "has 15 octets; 16 or more resist guessing"
+
+
+def test_no_nas_at_all_is_only_a_warning(directory):
+    [warning] = settings(directory, "").warnings
+
+    assert "there is no [[nas]]" in str(warning)
+
+
+URLS = {
+    "postgresql://u:p%40ss@db:5433/billing": ("u", "p@ss", "db", 5433, "billing"),
+    "postgresql+psycopg2://u:p@[::1]/billing": ("u", "p", "::1", None, "billing"),
+    "postgresql:///billing?host=/run/postgresql": (None, None, None, None, "billing"),
+}
+
+
+@pytest.mark.parametrize(("written", "parts"), URLS.items())
+def test_a_database_url_is_made_ready_for_sqlalchemy(directory, written, parts):
+    url = settings(directory, f"database.url = '{written}'").database.url
+
+    assert url.drivername == "postgresql+psycopg2"
+    assert (url.username, url.password, url.host, url.port, url.database) == parts
+
+
+BAD_URLS = {
+    "sqlite:///:memory:": 'must be "embedded" or begin with postgresql://; there is no other database',
+    "postgres://u:hunter2@db/x": 'must be "embedded" or begin with postgresql://; there is no other database',
+    "postgresql://u:hunt@er2@db/x": "has more than one @; write an @ inside the password as %40",
+    "postgresql://u:hunter2%@db/x": "has a % that is not followed by two hex digits; write % itself as %25",
+    "postgresql://u:hunter2@db:port/x": "cannot be read; write postgresql://user:password@host:5432/database",
+    "postgresql://db/x?password=hunter2": "has the password behind the ?, where logs would show it;"
+    " write user:password@host",
+}
+
+
+@pytest.mark.parametrize(("written", "message"), BAD_URLS.items())
+def test_a_database_url_that_cannot_be_used_is_refused_without_its_password(directory, written, message):
+    assert faults(directory, f"database.url = '{written}'") == [f"1: database.url: {message}"]
+
+
+def test_settings_never_show_a_secret(directory):
+    url = "postgresql://u:hunter2@db/x"
+    config = settings(directory, f"database = {{url = '{url}', owner_url = '{url}'}}\n[[nas]]\n{GATEWAY}")
+
+    shown = f"{config!r} {config.database!r} {config.database.url!s} {list(config.nas)!r}"
+
+    assert "hunter2" not in shown
+    assert "0123456789abcdef" not in shown
+
+
+# --- faults -----------------------------------------------------------------------------------------
+
+
+def test_every_fault_of_a_file_is_reported_at_once(directory):
+    text = """[radius]
+auth_port = 1813
+workers = 0
+listen = ["127.0.0.1",
+  "gw.example"]
+[limits]
+max_call_seconds = 90000
+[[nas]]
+name = "gw1"
+address = "10.0.0.0/8"
+secret = ""
+dialect = "cisko"
+requre_message_authenticator = true
+[[nas]]
+name = "gw1"
+address = "::ffff:10.0.0.0/104"
+return_codes = { no_monei = 12, too_little = 0 }
+dialect = "plain"
+"""
+
+    assert faults(directory, text) == [
+        "1: radius.acct_port: 1813 is auth_port too; give each its own",
+        "3: radius.workers: 0 is too small; the least is 1",
+        '5: radius.listen: "gw.example" is not an IP address; names are not looked up',
+        "6: limits.implausible_seconds: 86400 is less than max_call_seconds, 90000:"
+        " an allowed call would go unbilled",
+        "11: nas.secret: must not be empty: anyone could sign with it; use 16 random characters or more",
+        '12: nas.dialect: "cisko" is not known; did you mean "cisco"?',
+        '13: nas.requre_message_authenticator: unknown key; did you mean "require_message_authenticator"?',
+        "14: nas.secret: missing; give secret or secret_file",
+        "15: nas.name: is the name of the NAS on line 9 too",
+        "16: nas.address: is the address of the NAS on line 10 too",
+        '17: nas.return_codes.no_monei: "no_monei" is not known; did you mean "no_money"?',
+        "17: nas.return_codes.too_little: 0 is too small; the least is 1",
+    ]
+
+
+FAULTS = {
+    "radius.auth_port = 70000": "1: radius.auth_port: 70000 is too large; the most is 65535",
+    "radius.auth_port = '1812 '": "1: radius.auth_port: must be a whole number without quotes, not a string",
+    "radius.listen = []": "1: radius.listen: must name at least 1",
+    "radius.listen = ['::', '::']": '1: radius.listen: "::" is named twice',
+    "limits.sweep_seconds = '5s'": "1: limits.sweep_seconds: must be a whole number without quotes,"
+    " not a string",
+    "limits.sweep_seconds = 0": "1: limits.sweep_seconds: 0 is too small; the least is 1",
+    "http.listen = 'localhost:9812'": '1: http.listen: "localhost:9812" is not an address and port,'
+    ' such as "127.0.0.1:9812" or "[::1]:9812"',
+    "http.listen = '127.0.0.1:70000'": '1: http.listen: "127.0.0.1:70000" is not an address and port,'
+    ' such as "127.0.0.1:9812" or "[::1]:9812"',
+    "log.level = 'loud'": '1: log.level: "loud" is not known; known here: debug, error, info, warning',
+    "database.owner_url = 'postgresql://u@h/d'": "1: database.owner_url: goes with a url of its own;"
+    ' the database is "embedded", which has its own owner',
+    "disconnect = '10.0.0.1:3799'": "1: disconnect: unknown key; known here: billing, database, http, limits,"
+    " log, nas, radius",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), FAULTS.items())
+def test_a_fault_says_what_would_be_right(directory, text, fault):
+    assert faults(directory, text) == [fault]
+
+
+def test_a_secret_is_given_once(directory):
+    text = secret_file(directory, b"0123456789abcdef") + 'secret = "0123456789abcdef"'
+
+    assert faults(directory, text) == ["4: nas.secret_file: stands beside secret; keep one of them"]
+
+
+OPEN = "require_message_authenticator = false\nlimit_proxy_state = false\n"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0/0", "::/0"])
+def test_unsigned_requests_from_everywhere_are_refused(directory, address):
+    text = "[[nas]]\n" + GATEWAY.replace("10.0.0.1", address) + OPEN
+
+    assert faults(directory, text) == [
+        "3: nas.address: lets every address send forged requests;"
+        " name networks, or require Message-Authenticator"
+    ]
+
+
+@pytest.mark.parametrize("dropped", OPEN.splitlines())
+def test_one_of_the_two_protections_is_enough(directory, dropped):
+    text = "[[nas]]\n" + GATEWAY.replace("10.0.0.1", "0.0.0.0/0") + OPEN.replace(dropped, "")
+
+    assert len(settings(directory, text).nas) == 1
+
+
+def test_networks_of_different_lengths_may_overlap(directory):
+    wider = GATEWAY.replace("gw1", "all").replace("10.0.0.1", "10.0.0.0/8")
+
+    config = settings(directory, f"[[nas]]\n{GATEWAY}[[nas]]\n{wider}")
+
+    assert [config.nas.find(source).name for source in ("10.0.0.1", "10.0.0.2")] == ["gw1", "all"]
+
+
+def test_a_missing_directory_or_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"none: no such directory; name it with --config DIR$"):
+        load(tmp_path / "none")
+    with pytest.raises(SettingsError, match=r"radiusd\.toml: cannot be read: No such file or directory$"):
+        load(tmp_path)
