@@ -97,7 +97,7 @@ def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: _SinkLogger(sink),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     atexit.register(sink.flush)
     return sink

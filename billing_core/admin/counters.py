@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, select, text, tuple_, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin import bulk
 from billing_core.admin.counted import COUNTED_SCOPES
 from billing_core.admin.inventory import Inventory
+from billing_core.admin.locks import is_busy
 from billing_core.admin.output import CommandError
 from billing_core.capacity import CounterKey, Scope
 from billing_core.storage.tables import capacity_counter
@@ -108,7 +109,9 @@ def _wait_until_no_turn_is_under_way(connection: Connection) -> None:
                 connection.execute(text("LOCK TABLE balance IN EXCLUSIVE MODE"))
                 connection.execute(text("SET LOCAL lock_timeout = 0"))
                 return
-        except OperationalError:
+        except DBAPIError as error:
+            if not is_busy(error):
+                raise
             time.sleep(_PAUSE_SECONDS)
     raise CommandError(
         "somebody holds a client's balance locked for too long, so capacities can't be counted; "

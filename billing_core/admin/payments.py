@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin.clients import unknown_client
+from billing_core.admin.locks import is_busy
 from billing_core.admin.output import CommandError
 from billing_core.ledger import EntryKind
 from billing_core.money import plain
@@ -18,7 +18,6 @@ from billing_core.storage.tables import balance, client, entry
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 _ATTEMPTS = 20
-_BUSY = {errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def pay(engine: Engine, name: str, value: Decimal, reference: str | None = None)
                 connection.execute(text("SET LOCAL lock_timeout = '1s'"))
                 return _booked(connection, name, value, reference)
         except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in _BUSY:
+            if not is_busy(error):
                 raise
             time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
     raise CommandError(

@@ -25,7 +25,7 @@ class PostgresTurn:
     def __init__(self, cursor: cursor) -> None:
         """Use *cursor*; the transaction begins with the first call."""
         self._cursor = cursor
-        self._known: set[bytes] = set()
+        self._known: dict[bytes, Session] = {}
         self._begin = "BEGIN; "
 
     def owners(self, leg_keys: Collection[bytes]) -> Mapping[bytes, int | None]:
@@ -40,14 +40,14 @@ class PostgresTurn:
         return {row[0]: Balance(*row[1:]) for row in found}
 
     def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
-        """Return the definitions' version and the sessions; those of nobody, whom no balance guards, locked."""
+        """Return the definitions' version, and the sessions; those whom no balance guards are locked."""
         told = self._select("sessions", rows.array_literal(leg_keys))
         found = {s.leg_key: s for row in told if row[1] is not None for s in (rows.session_of(row[1:]),)}
         of_nobody = [key for key, session in found.items() if session.client_id is None]
         if of_nobody:
             locked = map(rows.session_of, self._select("lock_sessions", rows.array_literal(of_nobody)))
             found |= {session.leg_key: session for session in locked}
-        self._known = set(found)
+        self._known = found
         return told[0][0], found
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
@@ -99,13 +99,21 @@ class PostgresTurn:
 
         In order of the key, so that two turns which insert the same legs wait for each other only once.
         """
-        sessions = sorted(changes.sessions.items())
-        new = [rows.session_row(session) for key, session in sessions if key not in self._known]
-        known = [rows.session_row(session) for key, session in sessions if key in self._known]
+        new, changed, progressed = [], [], []
+        for key, session in sorted(changes.sessions.items()):
+            before = self._known.get(key)
+            if before is None:
+                new.append(rows.session_row(session))
+            elif rows.is_progress(before, session):
+                progressed.append(rows.progress_row(session))
+            else:
+                changed.append(rows.session_row(session))
         if new:
             yield "insert_sessions", rows.array_literals(new)
-        if known:
-            yield "update_sessions", rows.array_literals(known)
+        if changed:
+            yield "update_sessions", rows.array_literals(changed)
+        if progressed:
+            yield "update_progress", rows.array_literals(progressed)
 
 
 def _write_sums(changes: Changes) -> Iterator[_Write]:

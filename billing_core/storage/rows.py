@@ -32,9 +32,6 @@ _TYPES = {
     for table in (session, xdr, entry)
 }
 
-# What never changes while a leg stays the same leg.
-_FIXED = ("leg_key", "generation", "client_id", "account_id", "nas", "nas_box", "leg", "calling", "called")
-
 _RATE = (
     "code",
     "destination",
@@ -43,6 +40,24 @@ _RATE = (
     "min_volume_seconds",
     "interval_seconds",
     "grace_seconds",
+)
+# What a leg is, which most of its turns leave alone.
+_IDENTITY = (
+    "generation",
+    "client_id",
+    "account_id",
+    "nas",
+    "nas_box",
+    "leg",
+    "calling",
+    "called",
+    "call_id",
+    "opened_at",
+    "currency",
+    "rated_for",
+    "authorized_at",
+    "credit_time_seconds",
+    *_RATE,
 )
 _FACTS = (
     "setup_at",
@@ -56,33 +71,28 @@ _FACTS = (
     "failed",
     "disconnect_cause",
 )
-_SESSION = (
-    *_FIXED,
+_PROGRESS = (
+    "leg_key",
     "state",
-    "call_id",
     "session_id",
-    "opened_at",
     "look_at",
     "last_heard_at",
-    "currency",
-    "rated_for",
-    "authorized_at",
-    "credit_time_seconds",
     "reserved",
     "posted",
     "revision",
     "closed_at",
     "estimated",
     *_FACTS,
-    *_RATE,
 )
+_SESSION = (*_PROGRESS, *_IDENTITY)
 _XDR = tuple(column.name for column in xdr.columns)
 _ENTRY = tuple(column.name for column in entry.columns if column.name != "id")
 
 
 def array_literal(values: Iterable[object]) -> str:
     """Return a PostgreSQL array constant of *values*."""
-    return "{" + ",".join([_ELEMENTS[type(value)](value) for value in values]) + "}"
+    elements = _ELEMENTS
+    return "{" + ",".join([elements[type(value)](value) for value in values]) + "}"
 
 
 def array_literals(rows: Sequence[tuple[object, ...]]) -> list[str]:
@@ -115,33 +125,32 @@ SELECT_VERSION_AND_SESSIONS = (
 )
 INSERT_SESSIONS = _insert("session", _SESSION)
 UPDATE_SESSIONS = _update("session", _SESSION)
+UPDATE_PROGRESS = _update("session", _PROGRESS)
 INSERT_XDRS = _insert("xdr", _XDR)
 INSERT_ENTRIES = _insert("entry", _ENTRY)
 
 
-def session_row(leg: Session) -> tuple[object, ...]:
-    """Return the values of `_SESSION`, in its order."""
-    facts, rate = leg.facts, leg.rate
+def is_progress(before: Session, after: Session) -> bool:
+    """Tell whether *after* differs from *before* only in the columns of `progress_row`."""
+    return (
+        before.rate is after.rate
+        and before.rated_for is after.rated_for
+        and before.authorized_at is after.authorized_at
+        and before.generation == after.generation
+        and before.currency == after.currency
+        and before.credit_time_seconds == after.credit_time_seconds
+    )
+
+
+def progress_row(leg: Session) -> tuple[object, ...]:
+    """Return the values of `_PROGRESS`, in its order."""
+    facts = leg.facts
     return (
         leg.leg_key,
-        leg.generation,
-        leg.client_id,
-        leg.account_id,
-        leg.nas,
-        leg.nas_box,
-        leg.leg.value,
-        leg.calling,
-        leg.called,
         leg.state.value,
-        leg.call_id,
         leg.session_id,
-        leg.opened_at,
         leg.look_at,
         leg.last_heard_at,
-        leg.currency,
-        leg.rated_for,
-        leg.authorized_at,
-        leg.credit_time_seconds,
         leg.reserved,
         leg.posted,
         leg.revision,
@@ -157,7 +166,28 @@ def session_row(leg: Session) -> tuple[object, ...]:
         facts.stopped,
         facts.failed,
         facts.disconnect_cause,
-        *(_rate_row(rate) if rate else (None,) * len(_RATE)),
+    )
+
+
+def session_row(leg: Session) -> tuple[object, ...]:
+    """Return the values of `_SESSION`, in its order."""
+    return (
+        *progress_row(leg),
+        leg.generation,
+        leg.client_id,
+        leg.account_id,
+        leg.nas,
+        leg.nas_box,
+        leg.leg.value,
+        leg.calling,
+        leg.called,
+        leg.call_id,
+        leg.opened_at,
+        leg.currency,
+        leg.rated_for,
+        leg.authorized_at,
+        leg.credit_time_seconds,
+        *(_rate_row(leg.rate) if leg.rate else (None,) * len(_RATE)),
     )
 
 
@@ -175,34 +205,52 @@ def _rate_row(rate: Rate) -> tuple[object, ...]:
 
 def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
-    facts_at, rate_at = len(_SESSION) - len(_RATE) - len(_FACTS), len(_SESSION) - len(_RATE)
+    (
+        key, state, session_id, look_at, last_heard_at, reserved, posted, revision, closed_at, estimated,
+        setup_at, connect_at, disconnect_at, start_event_at, stop_event_at,
+        known_seconds, stop_seconds, stopped, failed, disconnect_cause,
+        generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at,
+        currency, rated_for, authorized_at, credit_time_seconds,
+        *rate,
+    ) = row  # fmt: skip
     return Session(
-        leg_key=bytes(row[0]),
-        generation=row[1],
-        client_id=row[2],
-        account_id=row[3],
-        nas=row[4],
-        nas_box=row[5],
-        leg=Leg(row[6]),
-        calling=row[7],
-        called=row[8],
-        state=State(row[9]),
-        call_id=row[10],
-        session_id=row[11],
-        opened_at=row[12],
-        look_at=row[13],
-        last_heard_at=row[14],
-        currency=row[15],
-        rated_for=row[16],
-        authorized_at=row[17],
-        credit_time_seconds=row[18],
-        reserved=row[19],
-        posted=row[20],
-        revision=row[21],
-        closed_at=row[22],
-        estimated=row[23],
-        facts=Facts(*row[facts_at:rate_at]),
-        rate=Rate(*row[rate_at:]) if row[rate_at] is not None else None,
+        leg_key=bytes(key),
+        generation=generation,
+        nas=nas,
+        nas_box=nas_box,
+        leg=Leg(leg),
+        state=State(state),
+        call_id=call_id,
+        session_id=session_id,
+        calling=calling,
+        called=called,
+        client_id=client_id,
+        account_id=account_id,
+        opened_at=opened_at,
+        look_at=look_at,
+        last_heard_at=last_heard_at,
+        currency=currency,
+        rate=Rate(*rate) if rate[0] is not None else None,
+        rated_for=rated_for,
+        authorized_at=authorized_at,
+        credit_time_seconds=credit_time_seconds,
+        reserved=reserved,
+        posted=posted,
+        revision=revision,
+        closed_at=closed_at,
+        estimated=estimated,
+        facts=Facts(
+            setup_at,
+            connect_at,
+            disconnect_at,
+            start_event_at,
+            stop_event_at,
+            known_seconds,
+            stop_seconds,
+            stopped,
+            failed,
+            disconnect_cause,
+        ),  # fmt: skip
     )
 
 

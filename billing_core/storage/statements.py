@@ -22,6 +22,7 @@ PREPARED = {
         ORDER BY scope, owner_id FOR UPDATE""",
     "insert_sessions": rows.INSERT_SESSIONS,
     "update_sessions": rows.UPDATE_SESSIONS,
+    "update_progress": rows.UPDATE_PROGRESS,
     "insert_xdrs": rows.INSERT_XDRS,
     "insert_entries": rows.INSERT_ENTRIES,
     "change_balances": """

@@ -30,6 +30,7 @@ ALICE, VENDOR, BOB, CAROL = 1, 2, 3, 4
 BOBS: dict[str, Any] = {"name": "bob"}
 CAROLS: dict[str, Any] = {"name": None, "credential": None, "ip": "198.51.100.4"}
 CAROLS_LEG: dict[str, Any] = {"name": None, "ip": "198.51.100.4"}
+NOBODYS: dict[str, Any] = {"name": "nobody", "ip": None, "calling": ""}
 
 
 class Calls:
@@ -522,10 +523,12 @@ PARTIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def random_request(chance: random.Random, seconds: int) -> Request:
     """Return one of many things that may happen at that second, of a few calls of a few clients."""
     number = chance.randrange(9)
-    who, leg = PARTIES[number % 3] if chance.random() < 0.95 else chance.choice(PARTIES)
+    who, leg = PARTIES[number % 3] if chance.random() < 0.9 else chance.choice([*PARTIES, (NOBODYS, NOBODYS)])
     told = {"event_at": chance.choice([None, at(seconds), at(seconds - 30)]), **leg}
     if chance.random() < 0.1:
         told["session_id"] = "another"
+    if chance.random() < 0.05:
+        told["called"] = "331234"
     duration = chance.choice([0, 1, 30, 60, 61, seconds, 90_000, None])
     (happening,) = chance.choices(list(HAPPENINGS.values()), WEIGHTS)
     return happening(f"call-{number}", who, told, duration)
@@ -559,7 +562,7 @@ def lived(
     return world.state(), outcomes
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_batch_is_the_same_as_its_requests_one_by_one(seed):
     assert lived(memory_world(), seed) == lived(memory_world(), seed, batched=False)
 
@@ -574,12 +577,12 @@ def test_both_storages_make_the_same_of_everything(postgres, seed):
 
 def test_the_happenings_are_of_every_kind():
     """A sequence that never denies or charges anything would prove nothing."""
-    outcomes = [outcome for seed in range(40) for outcome in lived(memory_world(), seed, audited=False)[1]]
+    outcomes = [outcome for seed in range(20) for outcome in lived(memory_world(), seed, audited=False)[1]]
     denials = {outcome.reason for outcome in outcomes if isinstance(outcome, Denied)}
     xdrs = [outcome.xdr for outcome in outcomes if isinstance(outcome, Recorded) and outcome.xdr]
 
     assert denials > {Denial.NO_MONEY, Denial.CAPACITY_ACCOUNT, Denial.CAPACITY_RESELLER, Denial.NO_RATE}
-    assert {xdr.reason for xdr in xdrs} > {Unbillable.NO_DURATION, Unbillable.IMPLAUSIBLE_DURATION, None}
+    assert {xdr.reason for xdr in xdrs} == {*Unbillable, None}
     assert {xdr.generation for xdr in xdrs} > {0, 1}
     assert {xdr.leg for xdr in xdrs} == set(Leg)
     assert max(xdr.revision for xdr in xdrs) > 2
@@ -692,9 +695,6 @@ class Interrupted:
 def interrupted_worker(world: World, before: str, happens: Callable[[], Any]) -> tuple[Charging, Interrupted]:
     storage = Interrupted(world.new_storage(), before, happens)
     return Charging(storage, catalogue(), world.charging().limits), storage
-
-
-NOBODYS: dict[str, Any] = {"name": "nobody", "ip": None, "calling": ""}
 
 
 def test_a_leg_that_two_workers_open_at_once_is_a_conflict_that_is_decided_again(postgres):

@@ -1,0 +1,141 @@
+"""The migrations build what the tables say, once, and money in the database is only ever added."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from postgres import connect
+from sqlalchemy import text
+
+from billing_core.storage.schema import SchemaError, engine, upgrade
+from billing_core.storage.tables import metadata
+
+
+@pytest.fixture
+def cursor(migrated_url: str) -> Iterator[psycopg2.extensions.cursor]:
+    with closing(connect(migrated_url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as opened:
+            yield opened
+
+
+def test_the_migrations_build_the_tables_of_the_program(migrated_url):
+    database = engine(migrated_url)
+    with database.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    database.dispose()
+
+    assert differences == []
+
+
+def test_they_build_what_the_tables_would_build_down_to_checks_indexes_and_comments(
+    migrated_url, database_url
+):
+    """The comparison above is not a strict one: here PostgreSQL itself describes both."""
+    database = engine(database_url)
+    metadata.create_all(database)
+    database.dispose()
+
+    assert described(migrated_url) == described(database_url)
+
+
+def described(url: str) -> list[tuple[str, ...]]:
+    """Return how PostgreSQL describes every column, constraint, index and setting of the tables."""
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "WITH own AS (SELECT oid, relname, reloptions FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version')"
+            " SELECT relname, 'table', '', concat(reloptions::text, obj_description(oid, 'pg_class')) FROM own"
+            " UNION ALL SELECT relname, 'column', attname, concat(format_type(atttypid, atttypmod), attnotnull,"
+            " attidentity) FROM own JOIN pg_attribute ON attrelid = own.oid WHERE attnum > 0"
+            " UNION ALL SELECT relname, 'constraint', conname, pg_get_constraintdef(c.oid) FROM own"
+            " JOIN pg_constraint c ON conrelid = own.oid"
+            " UNION ALL SELECT relname, 'index', '', pg_get_indexdef(indexrelid) FROM own"
+            " JOIN pg_index ON indrelid = own.oid ORDER BY 1, 2, 3, 4"
+        )
+        return list(cursor.fetchall())
+
+
+def test_upgrading_again_changes_nothing(database_url):
+    first = upgrade(database_url)
+    before = contents(database_url)
+
+    assert upgrade(database_url) == first
+    assert contents(database_url) == before
+
+
+def test_two_programs_that_upgrade_at_once_do_it_once(database_url):
+    versions: list[str] = []
+    threads = [threading.Thread(target=lambda: versions.append(upgrade(database_url))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(versions) == 3
+    assert len(set(versions)) == 1
+
+
+def test_a_database_of_a_newer_program_is_refused_naming_both_versions(database_url):
+    known = upgrade(database_url)
+    database = engine(database_url)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.dispose()
+
+    with pytest.raises(SchemaError, match=f"version 9999, this program knows up to {known}"):
+        upgrade(database_url)
+
+
+def contents(url: str) -> list[tuple[str, ...]]:
+    """Return everything that a second upgrade might touch."""
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger UNION ALL SELECT catalogue::text FROM catalogue ORDER BY 1"
+        )
+        return [*described(url), *cursor.fetchall()]
+
+
+def test_the_definitions_begin_at_version_zero(cursor):
+    cursor.execute("SELECT id, version FROM catalogue")
+
+    assert cursor.fetchall() == [(1, 0)]
+
+
+ENTRY = "INSERT INTO entry (client_id, kind, amount, at) VALUES (1, 'payment', 5, now())"
+XDR = (
+    "INSERT INTO xdr (leg_key, generation, revision, nas, leg, call_id, session_id, calling, called,"
+    " disconnect_at, dated_at, billed_seconds, amount, state)"
+    " VALUES ('x', 0, 1, '', '', '', '', '', '', now(), now(), 0, 5, 'rated')"
+)
+
+
+@pytest.mark.parametrize(("table", "insert"), [("entry", ENTRY), ("xdr", XDR)])
+@pytest.mark.parametrize("edit", ["UPDATE {} SET amount = 6", "DELETE FROM {}", "TRUNCATE {}"])
+def test_what_explains_money_is_never_edited_or_deleted(cursor, table, insert, edit):
+    cursor.execute(insert)
+    with pytest.raises(psycopg2.errors.RaiseException, match=f"rows of table {table} are never edited"):
+        cursor.execute(edit.format(table))
+    cursor.execute(f"SELECT sum(amount) FROM {table}")  # noqa: S608
+
+    assert cursor.fetchall() == [(5,)]
+
+
+def test_a_payment_reference_is_used_once_by_each_client(cursor):
+    pay = "INSERT INTO entry (client_id, kind, amount, at, reference) VALUES (%s, 'payment', 5, now(), %s)"
+    for client_id, reference in [(1, "bank 7"), (2, "bank 7"), (1, None), (1, None)]:
+        cursor.execute(pay, (client_id, reference))
+
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        cursor.execute(pay, (1, "bank 7"))
+
+
+def test_an_interval_of_nothing_is_refused(cursor):
+    cursor.execute("INSERT INTO rate_table (id, name, currency, changed_in) VALUES (1, 'x', 'USD', 1)")
+
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        cursor.execute("INSERT INTO rate VALUES (1, 1, '44', '', 1, 0, 1, 0, 0)")
