@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from billing_core.admin import definitions
 from billing_core.ports import StorageDownError
+from billing_core.rates_file import read_rates
 from billing_core.settings_file import Fault, SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
@@ -115,10 +117,19 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _definition_faults(settings: Config) -> list[Fault]:
+    """Return the faults of all definitions files, and of the rates files that they name."""
     faults: list[Fault] = []
+    rates: list[Path] = []
     for file in settings.billing.apply_on_start:
         try:
-            definitions.load(file)
+            tables = definitions.load(file).rate_tables
+        except SettingsError as error:
+            faults += error.faults
+        else:
+            rates += [table.rates for table in tables if table.rates is not None]
+    for file in rates:
+        try:
+            deque(read_rates(file), maxlen=0)
         except SettingsError as error:
             faults += error.faults
     return faults

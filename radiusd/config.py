@@ -230,7 +230,8 @@ class Config:
 def load(directory: Path) -> Config:
     """Read radiusd.toml in *directory*; raise SettingsError with every fault."""
     if not directory.is_dir():
-        raise SettingsError([Fault(directory, 0, "", "no such directory; name it with --config DIR")])
+        message = f"no such directory; name it with --config DIR, or begin with: cp -r {sample()} {directory}"
+        raise SettingsError([Fault(directory, 0, "", message)])
     document = read(directory / FILE_NAME)
     file = validate(_File, document, _ports, _durations, _owner, _names, _networks, _secrets, _open_doors)
     softswitches = [entry.nas() for entry in file.nas]
@@ -244,6 +245,13 @@ def load(directory: Path) -> Config:
         nas=NasTable(softswitches),
         warnings=tuple(_warnings(document, softswitches)),
     )
+
+
+def sample() -> Path:
+    """Return the directory of the sample settings: in an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "config_sample"
+    return installed if installed.is_dir() else package.parent / "config"
 
 
 # --- what no single value tells: values that are faulty by themselves are None here -------------------

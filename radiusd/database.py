@@ -16,10 +16,10 @@ def serving_url(settings: Config) -> str:
     return settings.database.url.render_as_string(hide_password=False)
 
 
-def owner_url(settings: Config) -> str:
-    """Return the URL by which the schema is brought up to date."""
+def owner_url(settings: Config) -> str | None:
+    """Return the URL by which the schema is brought up to date, None when that is the serving one."""
     owner = settings.database.owner_url
-    return owner.render_as_string(hide_password=False) if owner else serving_url(settings)
+    return owner.render_as_string(hide_password=False) if owner else None
 
 
 def database_name(settings: Config) -> str:

@@ -13,6 +13,11 @@ from typing import IO, Any
 
 import structlog
 
+# Without local variables: among them are passwords and secrets.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 # Each is a turn's lines: some megabytes at most.
 _TEXTS_MAX = 500
 
@@ -87,7 +92,7 @@ def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
     renderers: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=output.isatty())]
         if is_console
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[

@@ -10,12 +10,12 @@ import threading
 from pathlib import Path
 
 import structlog
-from billing_core.admin.apply import apply_files
 
+from billing_core.admin.apply import apply_files
 from billing_core.ports import StorageDownError
 from billing_core.settings_file import SettingsError
 from billing_core.storage.connection import connect
-from billing_core.storage.schema import upgrade
+from billing_core.storage.schema import prepare
 from radiusd import config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
@@ -77,7 +77,7 @@ class Supervisor:
                 self._stopping.wait(_RETRY_SECONDS)
         else:
             return
-        version = upgrade(owner_url(self._settings))
+        version = prepare(serving_url(self._settings), owner_url(self._settings))
         log.info("schema", version=version)
         files = self._settings.billing.apply_on_start
         if files:

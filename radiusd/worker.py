@@ -12,20 +12,24 @@ import structlog
 from billing_core.authorization import AuthorizationRequest
 from billing_core.charging import Charging, Outcome
 from billing_core.denial import Denial
-from billing_core.ports import DataRefusedError, StorageDownError
+from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictError
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import Sweep
 from radiusd import clock
 from radiusd.canonical import canonical_line, denial_of, settled_of
+from radiusd.drop_lines import DropLines
 from radiusd.logs import LineSink
 from radiusd.metrics import Metrics
 from radiusd.protocol import Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.sockets import Datagram, Listener
+from radiusd.watchdog import Watchdog
 from radiusd.wire import Code, DropReason
 
 _IDLE_SECONDS = 0.1
 _RECONNECT_SECONDS = 1.0
+# Beyond the two seconds that the database allows a statement.
+_PATIENCE_SECONDS = 3.0
 _KINDS = {Code.ACCESS_REQUEST: "access", Code.ACCOUNTING_REQUEST: "accounting", Code.STATUS_SERVER: "status"}
 
 log = structlog.get_logger()
@@ -73,6 +77,8 @@ class Worker:
         self._retry_at = 0.0
         self._status = status
         self._tally: Tally[tuple[str, str, str]] = Tally()
+        self._drop_lines = DropLines()
+        self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
@@ -107,21 +113,32 @@ class Worker:
                 self._errands.pop(0)()
             began = clock.monotonic_seconds()
             batch = self._take(ready, began)
-            if batch:
-                self._turn(batch, began)
-            else:
-                self._follow_definitions(began)
-            self._sweep_if_due(began)
+            with self._watchdog.watching():
+                self._work(batch, began)
             self._count()
             self._sink.release()
 
+    def _work(self, batch: list[_Waiting], began: float) -> None:
+        """Do everything that needs the database."""
+        if batch:
+            self._turn(batch, began)
+        # Not only when idle: under load, too, we must find out that the database is back.
+        if not batch or not self._is_ready:
+            self._follow_definitions(began)
+        self._sweep_if_due(began)
+
     def _take(self, ready: Sequence[int], began: float) -> list[_Waiting]:
-        """Read what is waiting, up to a batch, and answer at once what needs no transaction."""
+        """Read what is waiting, up to a batch, and answer at once what needs no transaction.
+
+        Every socket has its share, of which nonsense uses up a part too: neither a flood of it nor one
+        of questions may keep records waiting.
+        """
         now = clock.now()
         batch: list[_Waiting] = []
-        for descriptor in ready:
-            listener = self._listeners.get(descriptor)
-            while listener is not None and len(batch) < self._batch_max:
+        waiting = [descriptor for descriptor in ready if descriptor in self._listeners]
+        for descriptor in waiting:
+            listener = self._listeners[descriptor]
+            for _ in range(max(1, self._batch_max // len(waiting))):
                 datagram = listener.receive()
                 if datagram is None:
                     break
@@ -159,8 +176,7 @@ class Worker:
     def _drop(self, reason: DropReason, nas: str | None, datagram: Datagram) -> None:
         self._tally["dropped", nas or "unknown", reason.value] += 1
         if nas is not None:
-            advice = _ADVICE.get(reason)
-            log.info("dropped", nas=nas, source=datagram.source[0], reason=reason.value, advice=advice)
+            self._drop_lines.note(nas, datagram.source[0], reason, clock.monotonic_seconds())
 
     def _follow_definitions(self, began: float) -> None:
         """Idle: take over a piece of changed definitions, and so find out whether the database is there."""
@@ -250,6 +266,8 @@ class Worker:
             return
         try:
             swept = self._sweep.step(clock.now())
+        except TurnConflictError:
+            swept = None  # Somebody else was first: the next sweep sees what is left.
         except (StorageDownError, DataRefusedError) as error:
             self._storage_failed(str(error))
             return
@@ -272,13 +290,3 @@ class Worker:
         if self._tally:
             self._metrics.add(self._tally)
             self._tally.clear()
-
-
-_ADVICE = {
-    DropReason.MA_MISSING: "make the switch send Message-Authenticator, or set require_message_authenticator"
-    " = false for this NAS",
-    DropReason.PROXY_STATE_NO_MA: "make the proxy send Message-Authenticator, or set limit_proxy_state"
-    " = false for this NAS",
-    DropReason.BAD_AUTHENTICATOR: "compare the secret of this NAS with the switch's",
-    DropReason.BAD_MA: "compare the secret of this NAS with the switch's",
-}

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin import commands
@@ -35,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return command(chosen, database, output)
     except (CommandError, SettingsError, SchemaError, EmbeddedServerError) as error:
         output.error(str(error))
-    except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
+    except UnicodeEncodeError:
+        output.error("an argument is not UTF-8 text; set the terminal to UTF-8, or correct the argument")
+    except (DBAPIError, psycopg2.Error) as error:
+        reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         output.error(
             f"{chosen.config / FILE_NAME}: the database of database.url fails: {reason}; "
             "see that it runs and that the URL is right"

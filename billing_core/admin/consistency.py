@@ -125,26 +125,35 @@ class _Claim:
         return f'account "{label(self.account)}"{with_prefix} of client "{self.client}"{at}'
 
     def marks(self) -> Iterator[tuple[str, ...]]:
-        """Yield what a call is recognised by: of two accounts with one mark, chance would choose."""
+        """Yield what a call is recognised by: of two clients with one mark, chance would choose.
+
+        A vendor is found by his address alone, so there a tech prefix keeps nobody apart.
+        """
         fields = self.account.fields
         known = Account(id=0, client_id=0, **fields)
         for recognition, value in recognition_keys(known):
             if known.orig:
                 yield "orig", recognition.value, value, known.tech_prefix
             if known.term and recognition is Recognition.IP:
-                yield "term", recognition.value, value, known.tech_prefix
+                yield "term", recognition.value, value
+
+
+_REMEDIES = {
+    "orig": "give one another tech prefix, or switch one off",
+    "term": "an address is one vendor's only, so switch term off for one",
+}
 
 
 def _ambiguous_accounts(connection: Connection, after: Desired) -> Iterator[Fault]:
+    """Find accounts of different clients; those of one client are compared where a file is read."""
     first: dict[tuple[str, ...], _Claim] = {}
     claims = list(_claims(after))
     for claim in (*_other_claims(connection, after, claims), *claims):
-        others = [other for mark in claim.marks() if (other := first.setdefault(mark, claim)) is not claim]
-        place = claim.place or next((other.place for other in others if other.place), None)
-        if others and place:
-            yield place.fault(
-                f"{claim} and {others[0]} fit the same calls; give one another tech prefix, or switch one off"
-            )
+        for mark in claim.marks():
+            other = first.setdefault(mark, claim)
+            if other.client != claim.client and claim.place:
+                yield claim.place.fault(f"{claim} and {other} fit the same calls; {_REMEDIES[mark[0]]}")
+                break
 
 
 def _claims(after: Desired) -> Iterator[_Claim]:

@@ -106,7 +106,7 @@ def _load(directory: Path) -> _File:
 
 @contextmanager
 def _connected(url: str, owner_url: str | None, settings: _File) -> Iterator[Database]:
-    schema.upgrade(owner_url or url)
+    schema.prepare(url, owner_url)
     engine = schema.engine(url)
     try:
         yield Database(url, engine, settings.limits.max_call_seconds)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class _Planner:
         current = self._current(versions)
         if current is None:
             self._add(replace(rate, effective_from=self._now))
-        elif replace(current.rate, effective_from=None) == rate:
+        elif _terms(current.rate) == _terms(rate):
             self._unchanged += 1
         else:
             self._ended_ids.append(current.id)
@@ -163,6 +164,10 @@ class _Planner:
         return None if newest is None or newest.rate.has_ended(self._now) else newest
 
 
+# Everything that a rate says but since when.
+_terms = attrgetter(*(name for name in RATE_FIELDS if name != "effective_from"))
+
+
 def _timestamp(moment: datetime | None) -> float:
     return moment.timestamp() if moment else float("-inf")
 
@@ -180,7 +185,7 @@ def read_plan(
 
 def _stored(connection: Connection, table_id: int) -> Iterator[StoredRate]:
     columns = [tables.rate.c[name] for name in ("id", *RATE_FIELDS)]
-    for row in connection.execute(select(*columns).where(tables.rate.c.rate_table_id == table_id)):
+    for row in connection.execute(select(*columns).where(tables.rate.c.rate_table_id == table_id)).all():
         yield StoredRate(row[0], Rate(*row[1:]))
 
 

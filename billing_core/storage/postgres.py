@@ -1,5 +1,7 @@
 """The turn on PostgreSQL: three round trips, whatever the size of the batch."""
 
+import os
+import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -167,6 +169,14 @@ class PostgresStorage:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def cut(self) -> None:
+        """Break off a statement that nobody answers, which then fails; for another thread to call."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def _undo(self, connection: Connection) -> None:
         """Leave no transaction behind; a connection that can't even do that is thrown away."""

@@ -85,6 +85,9 @@ _PROGRESS = (
     *_FACTS,
 )
 _SESSION = (*_PROGRESS, *_IDENTITY)
+_FACTS_AT = len(_PROGRESS) - len(_FACTS)
+_IDENTITY_AT = len(_PROGRESS)
+_RATE_AT = len(_SESSION) - len(_RATE)
 _XDR = tuple(column.name for column in xdr.columns)
 _ENTRY = tuple(column.name for column in entry.columns if column.name != "id")
 
@@ -205,14 +208,14 @@ def _rate_row(rate: Rate) -> tuple[object, ...]:
 
 def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
-    (
-        key, state, session_id, look_at, last_heard_at, reserved, posted, revision, closed_at, estimated,
-        setup_at, connect_at, disconnect_at, start_event_at, stop_event_at,
-        known_seconds, stop_seconds, stopped, failed, disconnect_cause,
-        generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at,
-        currency, rated_for, authorized_at, credit_time_seconds,
-        *rate,
-    ) = row  # fmt: skip
+    key, state, session_id, look_at, last_heard_at, reserved, posted, revision, closed_at, estimated = row[
+        :_FACTS_AT
+    ]
+    generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
+        _IDENTITY_AT : _IDENTITY_AT + 10
+    ]
+    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 10 : _RATE_AT]
+    rate = row[_RATE_AT:]
     return Session(
         leg_key=bytes(key),
         generation=generation,
@@ -239,18 +242,7 @@ def session_of(row: Sequence[Any]) -> Session:
         revision=revision,
         closed_at=closed_at,
         estimated=estimated,
-        facts=Facts(
-            setup_at,
-            connect_at,
-            disconnect_at,
-            start_event_at,
-            stop_event_at,
-            known_seconds,
-            stop_seconds,
-            stopped,
-            failed,
-            disconnect_cause,
-        ),  # fmt: skip
+        facts=Facts(*row[_FACTS_AT:_IDENTITY_AT]),
     )
 
 

@@ -7,9 +7,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
 
 # Any constant number serves, as long as every program uses the same (ASCII "radiusd").
 _MIGRATION_LOCK = 0x72616469757364
+
+
+# Money is explained by rows that stay as they are: whoever serves may add to these, and no more.
+_ONLY_ADDED_TO = ("entry", "xdr")
 
 
 class SchemaError(Exception):
@@ -50,3 +55,30 @@ def upgrade(url: str) -> str:
     finally:
         database.dispose()
     return head
+
+
+def prepare(url: str, owner_url: str | None) -> str:
+    """Bring the schema up to date as its owner, and let the role of *url* serve by it; return the version.
+
+    With an owner of its own, the serving role can read everything and change all but the entries and
+    xDRs, to which it may only add. Raises SchemaError.
+    """
+    version = upgrade(owner_url or url)
+    role = make_url(url).username
+    if owner_url is not None and role and role != make_url(owner_url).username:
+        _grant(owner_url, role)
+    return version
+
+
+def _grant(owner_url: str, role: str) -> None:
+    database = engine(owner_url)
+    try:
+        with database.begin() as connection:
+            quoted = connection.dialect.identifier_preparer.quote(role)
+            connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
+            everything = f"ON ALL TABLES IN SCHEMA public TO {quoted}"
+            connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE {everything}"))
+            for table in (*_ONLY_ADDED_TO, "alembic_version"):
+                connection.execute(text(f"REVOKE UPDATE, DELETE ON {table} FROM {quoted}"))
+    finally:
+        database.dispose()

@@ -43,20 +43,27 @@ def test_they_build_what_the_tables_would_build_down_to_checks_indexes_and_comme
     assert described(migrated_url) == described(database_url)
 
 
+DESCRIPTION = """
+    WITH own AS (
+        SELECT oid, relname, reloptions FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+    )
+    SELECT relname, 'table', '', concat(reloptions::text, obj_description(oid, 'pg_class')) FROM own
+    UNION ALL
+    SELECT relname, 'column', attname, concat(format_type(atttypid, atttypmod), attnotnull, attidentity)
+    FROM own JOIN pg_attribute ON attrelid = own.oid WHERE attnum > 0
+    UNION ALL
+    SELECT relname, 'constraint', conname, pg_get_constraintdef(c.oid)
+    FROM own JOIN pg_constraint c ON conrelid = own.oid
+    UNION ALL
+    SELECT relname, 'index', '', pg_get_indexdef(indexrelid) FROM own JOIN pg_index ON indrelid = own.oid
+    ORDER BY 1, 2, 3, 4"""
+
+
 def described(url: str) -> list[tuple[str, ...]]:
     """Return how PostgreSQL describes every column, constraint, index and setting of the tables."""
     with closing(connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "WITH own AS (SELECT oid, relname, reloptions FROM pg_class WHERE relkind = 'r'"
-            " AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version')"
-            " SELECT relname, 'table', '', concat(reloptions::text, obj_description(oid, 'pg_class')) FROM own"
-            " UNION ALL SELECT relname, 'column', attname, concat(format_type(atttypid, atttypmod), attnotnull,"
-            " attidentity) FROM own JOIN pg_attribute ON attrelid = own.oid WHERE attnum > 0"
-            " UNION ALL SELECT relname, 'constraint', conname, pg_get_constraintdef(c.oid) FROM own"
-            " JOIN pg_constraint c ON conrelid = own.oid"
-            " UNION ALL SELECT relname, 'index', '', pg_get_indexdef(indexrelid) FROM own"
-            " JOIN pg_index ON indrelid = own.oid ORDER BY 1, 2, 3, 4"
-        )
+        cursor.execute(DESCRIPTION)
         return list(cursor.fetchall())
 
 
