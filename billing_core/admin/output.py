@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 def instant(moment: datetime) -> str:
     """Return *moment* in the form of RFC 3339, in UTC."""
-    return moment.isoformat().replace("+00:00", "Z")
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def readable(value: object) -> str:

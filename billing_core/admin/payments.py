@@ -74,7 +74,9 @@ def _booked(connection: Connection, name: str, value: Decimal, reference: str | 
     if found is None:
         raise unknown_client(connection, name)
     locked = select(balance.c.live).where(balance.c.client_id == found.id).with_for_update()
-    live = connection.execute(locked).scalar_one()
+    live = connection.execute(locked).scalar()
+    if live is None:
+        raise CommandError(f'client "{name}" has no balance to book on; see what `billing verify` says')
     if reference is not None:
         earlier = _amount_under(connection, found.id, reference)
         if earlier is not None and earlier != value:

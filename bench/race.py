@@ -1,0 +1,110 @@
+"""Workers, payments, definitions and the sweep racing on a few clients.
+
+    python bench/race.py [--seconds 60] [--clients 5] [--workers 2]
+
+Calls are placed by many lines at once, some of which never send their Stop. Meanwhile payments are booked
+and definitions applied without a pause, and the sweep closes what fell silent. In the end no request may
+have gone without its answer, no turn may have failed, and `billing verify` must be clean. The longest
+reply is shown beside that of a run without payments and definitions.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import threading
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from calls import Line, call_packets, place_calls
+from world import World, world
+
+from billing_core.admin.apply import apply_files
+from billing_core.admin.payments import pay
+from billing_core.storage.embedded import EmbeddedServer
+from billing_core.storage.schema import engine
+
+_LIMITS = """
+[limits]
+max_call_seconds = 2
+silence_margin_seconds = 1
+sweep_seconds = 1
+"""
+
+
+def main() -> None:
+    """Run both races and print what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--clients", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    with world(clients=options.clients, rates=1000, workers=options.workers, settings=_LIMITS) as running:
+        _run(running, "calls alone", min(10.0, options.seconds), undisturbed=True)
+        _run(running, "with payments and definitions", options.seconds, undisturbed=False)
+        time.sleep(5)  # So that the last silent leg is closed, too.
+        _prove(running)
+
+
+def _run(running: World, name: str, seconds: float, *, undisturbed: bool) -> None:
+    stop = threading.Event()
+    url = EmbeddedServer(running.directory / "postgres").url()
+    tasks = [] if undisturbed else [_pay, _define]
+    done = [0] * len(tasks)
+    threads = [
+        threading.Thread(target=task, args=(running, url, stop, done, place))
+        for place, task in enumerate(tasks)
+    ]
+    for thread in threads:
+        thread.start()
+    lines: list[Line] = place_calls(running, window=32, seconds=seconds, packets=_some_without_stop)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    latencies = sorted(latency for line in lines for latency in line.seconds)
+    print(
+        f"{name}: {len(latencies)} replies, {sum(line.resent for line in lines)} sent again,"
+        f" median {1000 * latencies[len(latencies) // 2]:.1f} ms, longest {1000 * latencies[-1]:.1f} ms"
+        + (f", {done[0]} payments, {done[1]} files applied" if done else ""),
+        flush=True,
+    )
+
+
+def _some_without_stop(running: World, identifier: int) -> list[tuple[bytes, int]]:
+    packets = call_packets(running, identifier)
+    return packets if random.random() < 0.9 else packets[: random.randint(1, 2)]
+
+
+def _pay(running: World, url: str, stop: threading.Event, done: list[int], place: int) -> None:
+    database = engine(url)
+    while not stop.wait(0.02):
+        pay(database, f"client {random.choice(running.accounts)[0]}", Decimal("1.25"))
+        done[place] += 1
+    database.dispose()
+
+
+def _define(running: World, url: str, stop: threading.Event, done: list[int], place: int) -> None:
+    file = running.directory / "billing.toml"
+    text = file.read_text()
+    while not stop.wait(0.2):
+        file.write_text(text.replace('credit = "1000000"', f'credit = "{random.randint(1, 9) * 100000}"'))
+        apply_files(url, [file], who="race", through="bench")
+        done[place] += 1
+
+
+def _prove(running: World) -> None:
+    billing = str(Path(sys.executable).with_name("billing"))
+    told = subprocess.run(
+        [billing, "--config", str(running.directory), "verify"], capture_output=True, text=True
+    )
+    print(told.stdout)
+    log = (running.directory / "log").read_text()
+    failures = [line for line in log.splitlines() if "database_down" in line or "failed" in line[:200]]
+    print(f"billing verify exits {told.returncode}; {len(failures)} failed turns", *failures[:3], sep="\n")
+    if told.returncode or failures:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

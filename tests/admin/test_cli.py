@@ -1,0 +1,123 @@
+"""The command line itself: exit codes, and sentences in place of tracebacks."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from billing_command import Billing
+
+from billing_core.admin.cli import main
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["clients"],
+        ["payment", "A"],
+        ["xdrs", "--since", "yesterday"],
+        ["xdrs", "--since", "2026-01-01T10:00:00"],
+        ["xdrs", "--limit", "-1"],
+        ["rates", "import", "T", "f.csv", "--mode", "some"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert "usage: billing" in capsys.readouterr().err
+
+
+def failure(directory: Path, config: str | None, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a command says with this radiusd.toml, having checked that it says nothing else."""
+    if config is not None:
+        (directory / "radiusd.toml").write_text(config, encoding="utf-8")
+
+    code = main(["clients", "list", "--json", "--config", str(directory)])
+
+    written = capsys.readouterr()
+    assert (code, written.out) == (1, "")
+    assert "Traceback" not in written.err
+    return written.err
+
+
+def test_a_missing_directory_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failure(tmp_path / "none", None, capsys) == (
+        f"{tmp_path / 'none'}: no such directory; name it with --config DIR\n"
+    )
+
+
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"{tmp_path / 'radiusd.toml'}: cannot be read" in failure(tmp_path, None, capsys)
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        (
+            '[database]\nurl = "mysql://db"\n',
+            ':2: database.url: must be "embedded" or begin with postgresql://',
+        ),
+        ('[database]\nurll = "embedded"\n', ':2: database.urll: unknown key; did you mean "url"?'),
+        ("database = 5\n", ":1: database: must be a table"),
+        ("[database\n", ":1: not valid TOML"),
+    ],
+)
+def test_a_faulty_configuration_is_told_by_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: str, fault: str
+) -> None:
+    assert f"{tmp_path / 'radiusd.toml'}{fault}" in failure(tmp_path, config, capsys)
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        url = f"postgresql://billing:top-secret@127.0.0.1:{port}/billing"
+        said = failure(tmp_path, f'[database]\nurl = "{url}"\n', capsys)
+
+    assert str(port) in said
+    assert "Connection refused" in said
+    assert said.count("\n") == 1
+    assert "top-secret" not in said
+
+
+def test_a_newer_database_is_refused_with_both_versions(billing: Billing) -> None:
+    known = billing.sql("SELECT version_num FROM alembic_version")[0][0]
+    billing.sql("UPDATE alembic_version SET version_num = '9999'")
+
+    result = billing("clients", "list")
+
+    assert result.code == 1
+    assert "schema version 9999" in result.err
+    assert known in result.err
+
+
+def test_an_argument_that_is_not_text_is_told_in_a_sentence(billing: Billing) -> None:
+    result = billing("clients", "show", "caf\udce9")
+
+    assert result.code == 1
+    assert result.err.startswith("an argument is not UTF-8 text")
+
+
+def test_other_tables_of_the_daemons_file_do_not_matter(billing: Billing) -> None:
+    with (billing.directory / "radiusd.toml").open("a", encoding="utf-8") as config:
+        config.write('[radius]\nno_such_key = 1\n[limits]\nother = "x"\n')
+
+    assert billing("clients", "list").code == 0
+
+
+def test_the_embedded_database_is_started_for_the_while(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "radiusd.toml").write_text('[database]\ndirectory = "data"\n', encoding="utf-8")
+    (tmp_path / "billing.toml").write_text('[[client]]\nname = "A"\ncurrency = "EUR"\n', encoding="utf-8")
+
+    assert main(["--config", str(tmp_path), "apply", str(tmp_path / "billing.toml")]) == 0
+    assert main(["--config", str(tmp_path), "payment", "A", "5"]) == 0
+    assert main(["--config", str(tmp_path), "verify"]) == 0
+    assert not list((tmp_path / "data").rglob("postmaster.pid"))
