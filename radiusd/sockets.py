@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from radiusd.wire import PACKET_OCTETS_MAX, Port
 
@@ -55,7 +56,10 @@ class Listener:
     def send(self, reply: bytes, to: Datagram) -> bool:
         """Send *reply* to where *to* came from; False when the kernel can't."""
         try:
-            self.socket.sendmsg([reply], to.answer_from, 0, to.peer)
+            if to.answer_from:
+                self.socket.sendmsg([reply], to.answer_from, 0, to.peer)
+            else:
+                self.socket.sendto(reply, to.peer)
         except OSError:
             return False
         return True
@@ -91,10 +95,9 @@ def listener(address: str, port: int, service: Port) -> Listener:
         shared = _socket(address)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_OCTETS)
-        if shared.family == socket.AF_INET6:
-            shared.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        else:
-            shared.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        if ip_address(address).is_unspecified:
+            # A socket of one address answers from there anyway.
+            _tell_asked_address(shared)
         shared.setblocking(False)
         shared.bind((address, port))
     except OSError as error:
@@ -120,6 +123,13 @@ def _socket(address: str) -> socket.socket:
         # IPv4 has sockets of its own, so that its sources look like IPv4.
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     return opened
+
+
+def _tell_asked_address(opened: socket.socket) -> None:
+    if opened.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
 def _port_taken(address: str, port: int, error: OSError) -> PortTakenError:
