@@ -1,6 +1,6 @@
 """Prices: a rate is what calls to one code cost from one moment on; a rate table finds it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -45,7 +45,7 @@ class RateTable:
     id: int
     name: str
     currency: str
-    rates: Mapping[str, tuple[Rate, ...]]
+    rates: dict[str, tuple[Rate, ...]]
     code_length_max: int
 
     def find(self, number: str, at: datetime) -> Rate | None:
@@ -62,15 +62,37 @@ class RateTable:
         return None
 
 
+class RateTableBuilder:
+    """Builds a rate table piece by piece, since nobody can wait for a large one."""
+
+    def __init__(self, id: int, name: str, currency: str) -> None:
+        """Begin a table without rates."""
+        self._id = id
+        self._name = name
+        self._currency = currency
+        self._rates: dict[str, tuple[Rate, ...]] = {}
+        self._code_length_max = 0
+
+    def add(self, rates: Iterable[Rate]) -> None:
+        """Add rates, in any order."""
+        for rate in rates:
+            others = self._rates.get(rate.code)
+            versions = (rate,) if others is None else (*others, rate)
+            if others is not None:
+                versions = tuple(sorted(versions, key=_effective_timestamp, reverse=True))
+            self._rates[rate.code] = versions
+            self._code_length_max = max(self._code_length_max, len(rate.code))
+
+    def build(self) -> RateTable:
+        """Return the table of all rates added."""
+        return RateTable(self._id, self._name, self._currency, self._rates, self._code_length_max)
+
+
 def rate_table(id: int, name: str, currency: str, rates: Iterable[Rate]) -> RateTable:
-    """Build a rate table; *rates* may come in any order."""
-    by_code: dict[str, tuple[Rate, ...]] = {}
-    for rate in rates:
-        by_code[rate.code] = (*by_code.get(rate.code, ()), rate)
-    for code, versions in by_code.items():
-        if len(versions) > 1:
-            by_code[code] = tuple(sorted(versions, key=_effective_timestamp, reverse=True))
-    return RateTable(id, name, currency, by_code, max(map(len, by_code), default=0))
+    """Build a rate table at once; *rates* may come in any order."""
+    builder = RateTableBuilder(id, name, currency)
+    builder.add(rates)
+    return builder.build()
 
 
 def _effective_timestamp(rate: Rate) -> float:

@@ -1,13 +1,13 @@
 """Keeps a worker's catalogue up to date, a bounded piece at a time, so that no turn waits for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
 
 from billing_core.catalogue import Catalogue
 from billing_core.client import Account, BillBy, Client, LowBalance, Status
-from billing_core.rate_table import Rate, rate_table
+from billing_core.rate_table import Rate, RateTable, RateTableBuilder
 from billing_core.storage.connection import translated
 
 # So many rows are read between two turns: some 10 ms of work.
@@ -89,25 +89,36 @@ class CatalogueReader:
 
     def _take_over(self, connection: Connection, version: int) -> Iterator[None]:
         """Read rate tables first, so that no client ever meets one that is not there."""
-        for table_id, name, currency, changed_in in self._select(
-            connection, _TABLES, self._catalogue.version
-        ):
-            if self._tables_read.get(table_id) == changed_in:
+        replaced: list[RateTable] = []
+        for row in self._select(connection, _TABLES, self._catalogue.version):
+            if self._tables_read.get(row[0]) == row[3]:
                 continue
-            rates: list[Rate] = []
-            for piece in self._rates(connection, table_id):
-                rates += piece
-                if len(piece) == _RATES_AT_ONCE:
-                    yield
-            if self._select(connection, _TABLE_CHANGE, table_id) != [(changed_in,)]:
+            before = self._catalogue.rate_tables.get(row[0])
+            if not (yield from self._read_table(connection, *row)):
                 return  # Changed while it was read: the next step begins again with the newer version.
-            self._catalogue.put_rate_table(rate_table(table_id, name, currency, rates))
-            self._tables_read[table_id] = changed_in
+            replaced += [before] if before else []
         while len(self._read_clients(connection, version)) == _CLIENTS_AT_ONCE:
             yield
         limited = self._select(connection, _LIMITED_RESELLERS)
         self._catalogue.limited_resellers = frozenset(id for (id,) in limited)
         self._catalogue.version = version
+        for table in replaced:
+            yield from _dismantle(table)
+
+    def _read_table(
+        self, connection: Connection, table_id: int, name: str, currency: str, changed_in: int
+    ) -> Generator[None, None, bool]:
+        """Read a rate table in pieces and put it to use whole; return False if it changed meanwhile."""
+        builder = RateTableBuilder(table_id, name, currency)
+        for piece in self._rates(connection, table_id):
+            builder.add(piece)
+            if len(piece) == _RATES_AT_ONCE:
+                yield
+        if self._select(connection, _TABLE_CHANGE, table_id) != [(changed_in,)]:
+            return False
+        self._catalogue.put_rate_table(builder.build())
+        self._tables_read[table_id] = changed_in
+        return True
 
     def _rates(self, connection: Connection, table_id: int) -> Iterator[list[Rate]]:
         last_id = 0
@@ -131,6 +142,14 @@ class CatalogueReader:
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             return cursor.fetchall()
+
+
+def _dismantle(table: RateTable) -> Iterator[None]:
+    """Give back a replaced table's memory in pieces: all at once would hold up a turn as well."""
+    while table.rates:
+        for _ in range(min(len(table.rates), _RATES_AT_ONCE)):
+            table.rates.popitem()
+        yield
 
 
 def _client(row: tuple[Any, ...]) -> Client:
