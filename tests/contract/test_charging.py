@@ -363,6 +363,28 @@ def test_a_late_stop_of_the_earlier_generation_is_ignored(calls):
     assert calls.money() == cents(940, 940, 1)
 
 
+def test_a_new_generation_of_a_leg_of_nobody_is_another_leg(calls):
+    calls.send(stop(60, event_at=at(60), **NOBODYS), now=at(60))
+    first = calls.last()
+    calls.send(stop(30, event_at=at(1030)), now=at(1030))
+    (session,) = calls.state.sessions.values()
+
+    assert first.reason is Unbillable.NO_ACCOUNT
+    assert (session.generation, session.client_id, session.opened_at) == (1, ALICE, at(1000))
+    assert calls.money() == cents(970)
+
+
+def test_a_leg_of_nobody_may_have_generations_too(calls):
+    for began in (0, 1000):
+        calls.send(
+            stop(60, event_at=at(began + 60), calling=str(began), name=None, ip=None), now=at(began + 60)
+        )
+    (session,) = calls.state.sessions.values()
+
+    assert (session.generation, session.calling) == (1, "1000")
+    assert [xdr.generation for xdr in calls.state.xdrs] == [0, 1]
+
+
 @pytest.mark.parametrize("opening", [start(event_at=at(1000)), interim(200, event_at=at(1200))])
 def test_a_new_generation_that_was_heard_of_late_is_still_charged(calls, opening):
     calls.send(stop(60, event_at=at(60)), now=at(60))
@@ -716,6 +738,15 @@ def test_a_leg_that_turns_out_to_be_of_a_client_who_is_not_locked_is_decided_aga
 
     assert storage.turns == 2
     assert outcome.charged == Decimal("0.60")
+
+
+def test_two_workers_that_open_the_same_legs_in_opposite_order_do_not_wait_in_a_circle(postgres):
+    told = [stop(60, f"call-{number}", event_at=NOON, **NOBODYS) for number in range(2000)]
+    both_write = threading.Barrier(2)
+    one, other = (interrupted_worker(postgres, "record", both_write.wait)[0] for _ in range(2))
+    first, second = at_once(lambda: one.handle(told, NOON), lambda: other.handle(told[::-1], NOON))
+
+    assert {first[0].is_duplicate, second[0].is_duplicate} == {False, True}
 
 
 def test_two_workers_that_hear_of_a_leg_of_nobody_lose_nothing_of_it(postgres):
