@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from billing_core.limits import Limits
-from billing_core.session import Facts, Leg, Session, State
+from billing_core.money import ZERO
+from billing_core.session import Facts, Leg, Session, State, leg_key
 
 # A clock may be off by this much before a record is taken for one of another call (RFC 5080 section 2.2.2
 # leaves the identification of sessions to the server).
@@ -25,9 +26,8 @@ class Kind(Enum):
 class Report:
     """An accounting record about one leg, as its dialect reads it.
 
-    `leg_keys` are the names under which the leg may be known, the best first; `further_key` is its
-    name if it proves to be another leg beside the one that is charged. `event_at` is the record's
-    own date, absent when it has none; `delay_seconds` how long it waited in the switch.
+    `leg_keys` are the names under which the leg may be known, the best first. `event_at` is the
+    record's own date, absent when it has none; `delay_seconds` how long it waited in the switch.
     """
 
     kind: Kind
@@ -35,7 +35,6 @@ class Report:
     nas_box: str
     leg: Leg
     leg_keys: tuple[bytes, ...]
-    further_key: bytes
     call_id: str
     session_id: str
     name: str | None
@@ -51,6 +50,12 @@ class Report:
     disconnect_at: datetime | None = None
     disconnect_cause: str | None = None
     sends_start: bool = False
+
+    @property
+    def further_key(self) -> bytes:
+        """Return the leg's name if it proves to be another one beside the leg that is charged."""
+        reference = self.call_id or self.session_id
+        return leg_key(self.nas, reference, Leg.FURTHER, f"{self.leg.value}/{self.session_id}")
 
     @property
     def ends(self) -> bool:
@@ -105,8 +110,9 @@ def hear(session: Session, report: Report, limits: Limits, now: datetime) -> Ses
     if not session.state.is_open and facts == session.facts and session.state is not State.RELEASED:
         return session
     state, closed_at, look_at = session.state, session.closed_at, session.look_at
+    reserved = session.reserved
     if report.ends and state is not State.CLOSED:
-        state, closed_at = State.CLOSED, now
+        state, closed_at, reserved = State.CLOSED, now, ZERO
     elif state in (State.RESERVED, State.RELEASED) and not report.ends:
         state = State.ACTIVE
         granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
@@ -121,6 +127,7 @@ def hear(session: Session, report: Report, limits: Limits, now: datetime) -> Ses
         last_heard_at=now,
         session_id=known_as or report.session_id or session.session_id,
         facts=facts,
+        reserved=reserved,
         estimated=session.estimated and not facts.ended,
     )
 

@@ -4,7 +4,7 @@ Reserved money, charged money and places in use are never changed by themselves:
 what a session was and what it has become, so that their sums cannot drift from the sessions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from billing_core.balance import Balance
@@ -23,12 +23,17 @@ class Books:
     def __init__(
         self,
         balances: Mapping[int, Balance],
+        leg_keys: Collection[bytes],
         sessions: Mapping[bytes, Session],
         counters: Mapping[CounterKey, Counter],
         clients: Mapping[int, Client],
     ) -> None:
-        """Open the books on what storage locked and read; every session's client is among *clients*."""
+        """Open the books on what storage locked and read: the *sessions* that exist of *leg_keys*.
+
+        Every session's client is among *clients*.
+        """
         self.balances = dict(balances)
+        self.leg_keys = leg_keys
         self.sessions = dict(sessions)
         self.counters = dict(counters)
         self.changes = Changes()

@@ -20,6 +20,8 @@ class Recognition(Enum):
     IP = "ip"
     ANI = "ani"
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and every request looks one up.
+
 
 _Key = tuple[Recognition, str]
 

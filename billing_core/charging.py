@@ -1,7 +1,7 @@
 """The use case of a turn: gather, decide each request in order of arrival, record; one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -68,6 +68,24 @@ class LockSetGrewError(TurnConflictError):
         self.client_ids = client_ids
 
 
+class UnreadLegError(TurnConflictError):
+    """A leg matters that nobody expected to: the turn starts over and reads it, too."""
+
+    def __init__(self, leg_key: bytes) -> None:
+        """Name the leg."""
+        super().__init__(leg_key)
+        self.leg_key = leg_key
+
+
+@dataclass(slots=True)
+class _Demands:
+    """What a turn that starts over must lock and read beyond what its requests show."""
+
+    client_ids: set[int] = field(default_factory=set)
+    leg_keys: set[bytes] = field(default_factory=set)
+    may_be_stale: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A request with all that could be found out before anything is locked."""
@@ -76,14 +94,25 @@ class _Prepared:
     identified: Candidate | Denied | None = None
     payer: Account | None = None
 
-    def leg_keys(self) -> tuple[bytes, ...]:
+    def first_keys(self) -> tuple[bytes, ...]:
+        """Return the name under which the leg is nearly always known."""
         match self.request:
             case AuthorizationRequest():
                 return (self.request.leg_key,)
             case Report():
-                return (*self.request.leg_keys, self.request.further_key)
+                return self.request.leg_keys[:1]
             case Reboot():
                 return ()
+
+    def other_keys(self, sessions: Mapping[bytes, Session]) -> tuple[bytes, ...]:
+        """Return what else the leg may be called, now that the *sessions* of the first names are known."""
+        report = self.request
+        if not isinstance(report, Report):
+            return ()
+        known = sessions.get(report.leg_keys[0])
+        if known is None:
+            return (*report.leg_keys[1:], report.further_key)
+        return (report.further_key,) if is_further_leg(known, report) else ()
 
     def account(self) -> Account | None:
         match self.identified:
@@ -114,18 +143,19 @@ class Charging:
 
         Raises what storage raises; then nothing of the batch has happened.
         """
-        more: set[int] = set()
-        may_be_stale = False
+        demands = _Demands()
         for _ in range(_ATTEMPTS):
             prepared = [self._prepare(request, now) for request in requests]
             try:
-                return self._turn(prepared, more, may_be_stale, now)
+                return self._turn(prepared, demands, now)
             except StaleCatalogueError:
                 # Once is enough: a large change is taken over in pieces, and no turn waits for it.
                 self._refresh()
-                may_be_stale = True
+                demands.may_be_stale = True
             except LockSetGrewError as grew:
-                more |= grew.client_ids
+                demands.client_ids |= grew.client_ids
+            except UnreadLegError as unread:
+                demands.leg_keys.add(unread.leg_key)
             except TurnConflictError:
                 continue
         raise DataRefusedError(f"the same turn met a conflict {_ATTEMPTS} times")
@@ -139,28 +169,30 @@ class Charging:
             case Reboot():
                 return _Prepared(request)
 
-    def _turn(
-        self, prepared: Sequence[_Prepared], more: set[int], may_be_stale: bool, now: datetime
-    ) -> list[Outcome]:
+    def _turn(self, prepared: Sequence[_Prepared], demands: _Demands, now: datetime) -> list[Outcome]:
         with self._storage.turn() as turn:
-            books = self._gather(turn, prepared, more, may_be_stale)
+            books = self._gather(turn, prepared, demands)
             outcomes = [self._decide(books, item, now) for item in prepared]
             turn.record(books.changes)
         return outcomes
 
-    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], more: set[int], may_be_stale: bool) -> Books:
+    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], demands: _Demands) -> Books:
         """Lock and read what deciding takes, in the lock order."""
-        leg_keys = {key for item in prepared for key in item.leg_keys()}
         accounts = [item.account() for item in prepared]
-        client_ids = more | {account.client_id for account in accounts if account is not None}
+        client_ids = demands.client_ids | {account.client_id for account in accounts if account is not None}
         # Whoever is named in a record is nearly always its leg's client; where nobody is, look first.
-        if None in accounts:
-            owners = turn.owners({key for item in prepared if not item.account() for key in item.leg_keys()})
-            client_ids |= {owner for owner in owners.values() if owner is not None}
+        nameless = [item for item in prepared if item.account() is None]
+        if nameless:
+            keys = {key for item in nameless for key in (*item.first_keys(), *item.other_keys({}))}
+            client_ids |= {owner for owner in turn.owners(keys).values() if owner is not None}
         balances = turn.lock_balances(client_ids)
+        leg_keys = demands.leg_keys | {key for item in prepared for key in item.first_keys()}
         version, sessions = turn.sessions(leg_keys)
+        if other_keys := {key for item in prepared for key in item.other_keys(sessions)}:
+            leg_keys |= other_keys
+            sessions = {**sessions, **turn.sessions(other_keys)[1]}
         is_stale = version != self._catalogue.version
-        if is_stale and not may_be_stale:
+        if is_stale and not demands.may_be_stale:
             raise StaleCatalogueError
         missing = {s.client_id for s in sessions.values() if s.client_id is not None} - client_ids
         if missing:
@@ -169,7 +201,7 @@ class Charging:
         if unknown:
             raise StorageDownError(f"clients {unknown} are newer than this worker's catalogue")
         counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
-        return Books(balances, sessions, counters, self._catalogue.clients)
+        return Books(balances, leg_keys, sessions, counters, self._catalogue.clients)
 
     def _counter_keys(
         self, prepared: Sequence[_Prepared], sessions: Iterable[Session], is_stale: bool
@@ -225,8 +257,11 @@ class Charging:
         known = books.first_session(report.leg_keys)
         generation = 0
         if known is not None and is_further_leg(known, report):
-            report = replace(report, leg=Leg.FURTHER, leg_keys=(report.further_key,))
-            known = books.sessions.get(report.further_key)
+            key = report.further_key
+            if key not in books.leg_keys:
+                raise UnreadLegError(key)
+            report = replace(report, leg=Leg.FURTHER, leg_keys=(key,))
+            known = books.sessions.get(key)
         if known is not None and opens_generation(known, report, now):
             generation, known = known.generation + 1, None
         elif known is not None and is_of_earlier_generation(known, report, now):
@@ -237,7 +272,7 @@ class Charging:
             return Recorded(known, is_duplicate=True)
         xdr = None
         if heard.state is State.CLOSED:
-            heard, xdr = settle(replace(heard, reserved=ZERO), self._catalogue, self.limits)
+            heard, xdr = settle(heard, self._catalogue, self.limits)
         books.put(heard, now, xdr)
         return Recorded(
             heard,

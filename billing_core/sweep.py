@@ -129,7 +129,7 @@ class Sweep:
             if session.client_id is not None
             for key in counter_keys(clients[session.client_id], session.account_id)
         }
-        books = Books(balances, sessions, turn.lock_counters(counters), clients)
+        books = Books(balances, leg_keys, sessions, turn.lock_counters(counters), clients)
         swept = [self._put(books, session, end(session, now), now) for session in sessions.values()]
         turn.record(books.changes)
         return swept

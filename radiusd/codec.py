@@ -38,6 +38,8 @@ class Kind(Enum):
     ADDRESS = "ipaddr"
     IPV6_ADDRESS = "ipv6addr"
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and every attribute looks one up.
+
 
 _NUMBERS = frozenset((Kind.INTEGER, Kind.DATE))
 _ADDRESSES: dict[Kind, type[IPv4Address | IPv6Address]] = {

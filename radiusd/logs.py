@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import IO, Any
 
+import orjson
 import structlog
 
 # Without local variables: among them are passwords and secrets.
@@ -84,6 +85,10 @@ class _SinkLogger:
         self.exception = self.msg = sink.put
 
 
+def _json(event: object, **_: object) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
 def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
     """Set up logging for this process; *form* is `json`, `console` or `auto`. Returns the sink."""
     output = stream or sys.stderr
@@ -92,7 +97,7 @@ def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
     renderers: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=output.isatty())]
         if is_console
-        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_json)]
     )
     structlog.configure(
         processors=[

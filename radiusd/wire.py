@@ -92,6 +92,8 @@ class Code(IntEnum):
     COA_NAK = 45
     PROTOCOL_ERROR = 52
 
+    __hash__ = int.__hash__  # Enum's own is written in Python, and every packet looks up a few.
+
 
 # Tuples, not sets: an enum's hash costs more than comparing a few of them.
 _SERVED = {

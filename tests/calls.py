@@ -124,7 +124,6 @@ def report(kind: Kind, call_id: str = "call-1", leg: Leg = Leg.ORIGINATION, **fi
         nas_box="gw-1",
         leg=leg,
         leg_keys=(leg_key("gw", call_id, leg, detail),),
-        further_key=leg_key("gw", call_id, Leg.FURTHER, session_id),
         call_id=call_id,
         session_id=session_id,
         name="alice",

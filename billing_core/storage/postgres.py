@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -49,7 +49,7 @@ class PostgresTurn:
         if of_nobody:
             locked = map(rows.session_of, self._select("lock_sessions", rows.array_literal(of_nobody)))
             found |= {session.leg_key: session for session in locked}
-        self._known = found
+        self._known |= found
         return told[0][0], found
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
@@ -173,9 +173,10 @@ class PostgresStorage:
     def cut(self) -> None:
         """Break off a statement that nobody answers, which then fails; for another thread to call."""
         connection = self._connection
-        if connection is None or connection.closed:
+        if connection is None:
             return
-        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        # It may be closed, or its other end be gone, at this very moment: then nothing is left to cut.
+        with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)
 
     def _undo(self, connection: Connection) -> None:

@@ -102,7 +102,6 @@ def _report(
         nas_box=_nas_box(attributes, source),
         leg=leg,
         leg_keys=(*linked, *(leg_key(nas.name, reference, leg, detail) for reference in references)),
-        further_key=leg_key(nas.name, references[0], Leg.FURTHER, f"{leg.value}/{detail}/{session_id}"),
         call_id=call_id,
         session_id=session_id,
         name=attributes.text("User-Name"),
