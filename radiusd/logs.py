@@ -5,6 +5,7 @@ queue fills, and further lines are dropped and counted: the service matters more
 """
 
 import atexit
+import json
 import logging
 import queue
 import sys
@@ -86,7 +87,9 @@ class _SinkLogger:
 
 
 def _json(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    """Write an event on one line for every reader: some take U+2028 and its like for the end of one."""
+    line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return line.decode() if line.isascii() else json.dumps(event, default=str)
 
 
 def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:

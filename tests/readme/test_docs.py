@@ -1,0 +1,54 @@
+"""docs/protocol.md names only tests that exist, and drop reasons that exist."""
+
+import ast
+import re
+
+import pytest
+from served import REPOSITORY
+
+from billing_core.denial import Denial
+from billing_core.xdr import Unbillable
+from radiusd.wire import DropReason
+
+TESTS = REPOSITORY / "tests"
+PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PROTOCOL.splitlines()
+    if re.match(r"\| [PBR]-\d", line)
+]
+
+
+def functions(file: str) -> set[str]:
+    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_every_row_is_proven_by_tests_that_exist(row: list[str]) -> None:
+    proofs = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row[-1])
+
+    assert proofs
+    assert row[-1] == " ".join(f"`{file}::{name}`" for file, name in proofs)
+    assert [name for file, name in proofs if not (TESTS / file).exists() or name not in functions(file)] == []
+
+
+def test_every_row_stands_once_and_in_order() -> None:
+    for kind in "PBR":
+        ids = [row[0] for row in ROWS if row[0].startswith(kind)]
+
+        assert ids == sorted(set(ids))
+
+
+def test_every_reason_that_a_row_names_exists() -> None:
+    words = {word for row in ROWS for cell in row[1:-1] for word in re.findall(r"`([a-z_]+)`", cell)}
+
+    assert words <= {*DropReason, *Denial, *Unbillable}
+
+
+def test_every_reason_to_drop_a_packet_has_a_row() -> None:
+    told = {word for row in ROWS for cell in row[1:-1] for word in re.findall(r"`([a-z_]+)`", cell)}
+    # These are of a database that is away, and of a mistake of ours.
+    elsewhere = {DropReason.BACKEND_DOWN, DropReason.INTERNAL_ERROR}
+
+    assert told >= set(DropReason) - elsewhere

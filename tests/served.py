@@ -1,0 +1,121 @@
+"""The whole program for a test: `radiusd serve` in a folder of its own, with the sample configuration."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+REPOSITORY = Path(__file__).parents[1]
+SECRET = "radsec-local-test-only"
+
+_PROGRAMS = Path(sys.executable).parent
+_READY_SECONDS = 60
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running daemon. Its folder looks like a checkout: `config/`, `.venv/bin/` and `var/`."""
+
+    folder: Path
+    auth_port: int
+    acct_port: int
+    http_port: int
+    ready_line: str
+    process: "subprocess.Popen[bytes]"
+
+    def billing(self, *arguments: str) -> Any:
+        """Run `billing --json` on this daemon's database and return its document."""
+        command = [str(_PROGRAMS / "billing"), "--json", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    def get(self, path: str) -> str:
+        """Return what the HTTP port answers."""
+        with urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the lines that the daemon has logged so far."""
+        return [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+
+
+@contextmanager
+def served() -> Iterator[Daemon]:
+    """Run the daemon on free ports of the loopback until the end of the block; it must end cleanly."""
+    folder = Path(tempfile.mkdtemp(prefix="radiusd-tests-"))
+    auth_port, acct_port, http_port = _free_ports()
+    try:
+        shutil.copytree(REPOSITORY / "config", folder / "config")
+        (folder / ".venv").mkdir()
+        (folder / ".venv" / "bin").symlink_to(_PROGRAMS)
+        _set(
+            folder / "config" / "radiusd.toml",
+            {
+                '# listen = ["0.0.0.0", "::"]': 'listen = ["127.0.0.1"]',
+                "# auth_port = 1812": f"auth_port = {auth_port}",
+                "# acct_port = 1813": f"acct_port = {acct_port}",
+                '# listen = "127.0.0.1:9812"': f'listen = "127.0.0.1:{http_port}"',
+            },
+        )
+        with (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [str(_PROGRAMS / "radiusd"), "serve"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+            )
+            try:
+                yield Daemon(folder, auth_port, acct_port, http_port, _ready_line(folder, process), process)
+            finally:
+                process.terminate()
+                status = process.wait(_STOP_SECONDS)
+        assert status == 0, f"radiusd ended with status {status}: {(folder / 'log').read_text()[-2000:]}"
+    finally:
+        shutil.rmtree(folder)
+
+
+def program(name: str, package: str) -> str:
+    """Return the path of a program that the tests need; without it they fail rather than pass unseen."""
+    found = shutil.which(name)
+    assert found is not None, f"{name} is not installed: run apt-get install {package}, or .ci/run"
+    return found
+
+
+def _free_ports() -> tuple[int, int, int]:
+    """Return two UDP ports and a TCP port that nobody has at the moment."""
+    with ExitStack() as stack:
+        kinds = (socket.SOCK_DGRAM, socket.SOCK_DGRAM, socket.SOCK_STREAM)
+        opened = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for kind in kinds]
+        for one in opened:
+            one.bind(("127.0.0.1", 0))
+        auth, acct, http = (int(one.getsockname()[1]) for one in opened)
+    return auth, acct, http
+
+
+def _set(file: Path, replacements: dict[str, str]) -> None:
+    text = file.read_text()
+    for before, after in replacements.items():
+        assert text.count(before) == 1, f"{file.name} has {before!r} {text.count(before)} times"
+        text = text.replace(before, after)
+    file.write_text(text)
+
+
+def _ready_line(folder: Path, process: "subprocess.Popen[bytes]") -> str:
+    deadline = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        said = (folder / "out").read_text()
+        if said.startswith("radiusd ready") and said.endswith("\n"):
+            return said
+        time.sleep(0.05)
+    raise AssertionError(f"radiusd did not become ready: {(folder / 'log').read_text()[-2000:]}")
