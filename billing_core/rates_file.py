@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from billing_core.money import ZERO
 from billing_core.number import normalise
-from billing_core.settings_file import Fault, SettingsError, amount, nearest
+from billing_core.settings import Fault, SettingsError, amount, nearest
 
 _FAULTS_MAX = 100
 _LINE_OCTETS_MAX = 8192

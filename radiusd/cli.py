@@ -17,7 +17,7 @@ from rich.table import Table
 from billing_core.admin import definitions
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates
-from billing_core.settings_file import Fault, SettingsError
+from billing_core.settings import Fault, SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
 from radiusd import clock, codec, config

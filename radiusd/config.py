@@ -10,13 +10,12 @@ from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
 from billing_core.denial import Denial
 from billing_core.limits import Limits as CallLimits
 from billing_core.session import Leg
-from billing_core.settings_file import (
+from billing_core.settings import (
     Array,
     Document,
     Fault,
@@ -35,6 +34,7 @@ from billing_core.settings_file import (
     words,
     written,
 )
+from billing_core.storage.url import database_url
 from radiusd.nas import DIALECTS, LEGS, Nas, NasTable, Network, network
 
 FILE_NAME = "radiusd.toml"
@@ -66,23 +66,7 @@ def _endpoint(text: str) -> Endpoint:
 
 
 def _database_url(text: str) -> URL | None:
-    """Return the URL for SQLAlchemy; no message may repeat it, since it holds a password."""
-    if text == "embedded":
-        return None
-    scheme = text.partition("://")[0]
-    if "://" not in text or scheme not in ("postgresql", "postgresql+psycopg2"):
-        raise ValueError('must be "embedded" or begin with postgresql://; there is no other database')
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise ValueError("has a % that is not followed by two hex digits; write % itself as %25")
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("cannot be read; write postgresql://user:password@host:5432/database") from None
-    if "@" in f"{url.host}{url.database}":
-        raise ValueError("has more than one @; write an @ inside the password as %40")
-    if "password" in url.query:
-        raise ValueError("has the password behind the ?, where logs would show it; write user:password@host")
-    return url.set(drivername="postgresql+psycopg2")
+    return None if text == "embedded" else database_url(text)
 
 
 def _owner_url(text: str) -> URL | None:

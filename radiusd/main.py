@@ -14,7 +14,7 @@ import structlog
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.ports import StorageDownError
-from billing_core.settings_file import SettingsError
+from billing_core.settings import SettingsError
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from billing_core.denial import Denial
 from billing_core.session import Leg
-from billing_core.settings_file import address
+from billing_core.settings import address
 
 DIALECTS = ("cisco", "plain")
 """The families of softswitch whose way of writing a call is known."""

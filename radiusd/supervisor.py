@@ -13,7 +13,7 @@ import structlog
 
 from billing_core.admin.apply import apply_files
 from billing_core.ports import StorageDownError
-from billing_core.settings_file import SettingsError
+from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
 from billing_core.storage.schema import prepare
 from radiusd import config

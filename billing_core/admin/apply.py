@@ -21,7 +21,7 @@ from billing_core.admin.difference import Diff, RatesChange, differences
 from billing_core.admin.inventory import Inventory, among, inventory
 from billing_core.admin.rates import Mode, RatesPlan, read_plan
 from billing_core.admin.record import record
-from billing_core.settings_file import Fault, SettingsError
+from billing_core.settings import Fault, SettingsError
 from billing_core.storage.schema import engine
 from billing_core.storage.tables import catalogue, definition_file
 

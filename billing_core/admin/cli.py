@@ -19,7 +19,7 @@ from billing_core.admin import commands
 from billing_core.admin.database import FILE_NAME, opened
 from billing_core.admin.output import CommandError, Output
 from billing_core.admin.rates import Mode
-from billing_core.settings_file import SettingsError
+from billing_core.settings import SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
 

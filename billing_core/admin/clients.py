@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, ScalarSelect, Select, func, select
 
 from billing_core.admin.output import CommandError, Record
 from billing_core.ledger import EntryKind
-from billing_core.settings_file import nearest
+from billing_core.settings import nearest
 from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
 
 LIST_COLUMNS = (

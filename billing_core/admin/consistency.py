@@ -11,7 +11,7 @@ from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, among
 from billing_core.catalogue import Recognition, recognition_keys
 from billing_core.client import Account
 from billing_core.session import State
-from billing_core.settings_file import Fault, nearest
+from billing_core.settings import Fault, nearest
 from billing_core.storage import tables
 
 _REFERENCES = (

@@ -12,11 +12,9 @@ from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from billing_core.limits import Limits
-from billing_core.settings_file import (
+from billing_core.settings import (
     Fault,
     PathBeside,
     Section,
@@ -29,21 +27,14 @@ from billing_core.settings_file import (
 )
 from billing_core.storage import schema
 from billing_core.storage.embedded import borrow
+from billing_core.storage.url import database_url
 
 FILE_NAME = "radiusd.toml"
 _EMBEDDED = "embedded"
 
 
 def _url(text: str) -> str:
-    """Return a URL with its driver; no message may repeat it, since it holds a password."""
-    scheme, mark, _ = text.partition("://")
-    if not mark or scheme not in ("postgresql", "postgresql+psycopg2"):
-        raise ValueError('must be "embedded" or begin with postgresql://; there is no other database')
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("cannot be read; write postgresql://user:password@host:5432/database") from None
-    return url.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    return database_url(text).render_as_string(hide_password=False)
 
 
 def _url_or_embedded(text: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from billing_core.client import BillBy, Status
 from billing_core.currency import CURRENCIES
 from billing_core.number import normalise
-from billing_core.settings_file import (
+from billing_core.settings import (
     Array,
     Document,
     Fault,

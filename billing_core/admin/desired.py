@@ -10,7 +10,7 @@ from typing import Any
 
 from billing_core.admin.definitions import Client, Company, Definitions, LowBalance
 from billing_core.admin.inventory import ACCOUNT_FIELDS, COMPANY, Fields, Inventory, Item, Named
-from billing_core.settings_file import Document, Fault, KeyPath
+from billing_core.settings import Document, Fault, KeyPath
 
 Key = tuple[str, str]
 """A kind and a name, as `("client", "Customer A")`."""

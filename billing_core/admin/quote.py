@@ -18,7 +18,7 @@ from billing_core.client import Account, BillBy, Client, LowBalance, Status
 from billing_core.limits import Limits
 from billing_core.number import normalise
 from billing_core.rating import billed_seconds, cost
-from billing_core.settings_file import address
+from billing_core.settings import address
 from billing_core.storage import tables
 
 

@@ -21,7 +21,7 @@ from billing_core.admin.output import CommandError, Record
 from billing_core.number import normalise
 from billing_core.rate_table import Rate, RateTable, rate_table
 from billing_core.rates_file import RateRow, read_rates
-from billing_core.settings_file import nearest
+from billing_core.settings import nearest
 from billing_core.storage import tables
 
 RATE_FIELDS = (

@@ -9,7 +9,7 @@ import pytest
 from billing_core.denial import Denial
 from billing_core.limits import Limits
 from billing_core.session import Leg
-from billing_core.settings_file import SettingsError
+from billing_core.settings import SettingsError
 from radiusd.config import Config, NasSection, load
 from radiusd.nas import Nas
 
@@ -316,7 +316,9 @@ def test_networks_of_different_lengths_may_overlap(directory):
 
 
 def test_a_missing_directory_or_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"none: no such directory; name it with --config DIR, or begin with: cp -r "):
+    with pytest.raises(
+        SettingsError, match=r"none: no such directory; name it with --config DIR, or begin with: cp -r "
+    ):
         load(tmp_path / "none")
     with pytest.raises(SettingsError, match=r"radiusd\.toml: cannot be read: No such file or directory$"):
         load(tmp_path)

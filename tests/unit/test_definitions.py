@@ -10,7 +10,7 @@ from billing_core.admin.definitions import Account, Client, Definitions, RateTab
 from billing_core.client import BillBy, Status
 from billing_core.currency import CURRENCIES
 from billing_core.rates_file import read_rates
-from billing_core.settings_file import SettingsError
+from billing_core.settings import SettingsError
 
 SAMPLE = Path(__file__).parents[2] / "config" / "billing.toml"
 

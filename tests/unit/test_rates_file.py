@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_core.rates_file import RateRow, read_rates
-from billing_core.settings_file import SettingsError, amount
+from billing_core.settings import SettingsError, amount
 
 HEADER = (
     "code,destination,price_per_minute,setup_fee,min_volume_seconds,interval_seconds,grace_seconds,"

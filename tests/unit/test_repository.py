@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LINES_MAX = 400
 
 # Longer than the rule allows, each for the reason that is named.
-LONG = {"billing_core/settings_file.py": "the line on which a TOML key stands takes a scanner of its own"}
+LONG: dict[str, str] = {}
 
 # What has no place in a public repository: where we work, and how. Written so that this file passes too.
 FORBIDDEN = {
@@ -113,7 +113,7 @@ def test_every_pure_module_is_under_the_contract_of_purity() -> None:
         if path.suffix == ".py" and path.stem != "__init__"
     }
 
-    assert pure == core - {"billing_core.settings_file", "billing_core.rates_file"}
+    assert pure == core - {"billing_core.settings", "billing_core.rates_file"}
 
 
 def test_every_denial_has_a_code_and_a_text_on_the_wire() -> None:

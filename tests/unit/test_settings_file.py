@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.settings_file import (
+from billing_core.settings import (
     Array,
     Document,
     Fault,
