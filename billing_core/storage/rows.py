@@ -4,7 +4,7 @@ A batch travels as one array literal a column: PostgreSQL parses a handful of co
 many rows there are.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -92,10 +92,16 @@ _XDR = tuple(column.name for column in xdr.columns)
 _ENTRY = tuple(column.name for column in entry.columns if column.name != "id")
 
 
-def array_literal(values: Iterable[object]) -> str:
-    """Return a PostgreSQL array constant of *values*."""
+def array_literal(values: Collection[object]) -> str:
+    """Return a PostgreSQL array constant of *values*, which are of one type or None."""
     elements = _ELEMENTS
-    return "{" + ",".join([elements[type(value)](value) for value in values]) + "}"
+    column = tuple(values)
+    # Most columns of a batch hold one value throughout: the moment of the turn, a zero, nothing.
+    if column.count(column[0] if column else None) == len(column):
+        written = [elements[type(value)](value) for value in column[:1]] * len(column)
+    else:
+        written = [elements[type(value)](value) for value in column]
+    return "{" + ",".join(written) + "}"
 
 
 def array_literals(rows: Sequence[tuple[object, ...]]) -> list[str]:
