@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from billing_core.admin import definitions
+from billing_core.admin.output import CommandError
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates
 from billing_core.settings import Fault, SettingsError
@@ -28,6 +29,7 @@ from radiusd.trial import TrialError, place
 from radiusd.wire import Code
 
 _EXPECTED = (
+    CommandError,
     SettingsError,
     PortTakenError,
     EmbeddedServerError,

@@ -10,10 +10,13 @@ import logging
 import queue
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import orjson
 import structlog
+
+from radiusd.config import Log
 
 # Without local variables: among them are passwords and secrets.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
@@ -27,9 +30,10 @@ _TEXTS_MAX = 500
 class LineSink:
     """Writes lines to a stream from a thread of its own; `dropped` counts those that found no room."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        """Write to *stream*."""
+    def __init__(self, stream: IO[str], is_json: bool) -> None:
+        """Write to *stream*; *is_json* tells what the lines are."""
         self._stream = stream
+        self.is_json = is_json
         self._held: list[str] | None = None
         self._texts: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
         self.dropped = 0
@@ -78,6 +82,28 @@ class LineSink:
                 self.dropped += text.count("\n")
 
 
+def timestamp(at: datetime) -> str:
+    """Return a time as every line carries it: RFC 3339, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class RequestLog:
+    """Writes the one line that each request has; there are many, so JSON lines take the shortest way."""
+
+    def __init__(self, sink: LineSink, settings: Log) -> None:
+        """Write into *sink* what *settings* let through."""
+        self.sink = sink
+        self._is_short = sink.is_json and settings.level in ("debug", "info")
+        self._log = structlog.get_logger()
+
+    def write(self, event: str, facts: dict[str, Any], timestamp: str) -> None:
+        """Write a line about a request that was answered at *timestamp*."""
+        if self._is_short:
+            self.sink.put(_json({**facts, "event": event, "level": "info", "timestamp": timestamp}))
+        else:
+            self._log.info(event, **facts)
+
+
 class _SinkLogger:
     """What structlog writes to: every level's method takes the finished line."""
 
@@ -95,8 +121,8 @@ def _json(event: object, **_: object) -> str:
 def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
     """Set up logging for this process; *form* is `json`, `console` or `auto`. Returns the sink."""
     output = stream or sys.stderr
-    sink = LineSink(output)
     is_console = form == "console" or (form == "auto" and output.isatty())
+    sink = LineSink(output, not is_console)
     renderers: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=output.isatty())]
         if is_console

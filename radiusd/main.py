@@ -60,7 +60,7 @@ class Service:
             self._charging,
             self._sweep,
             Metrics(),
-            sink,
+            logs.RequestLog(sink, settings.log),
             batch_max=settings.radius.batch_max,
             sweep_seconds=settings.limits.sweep_seconds,
             status=status,

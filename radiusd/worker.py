@@ -16,10 +16,10 @@ from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictE
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import Sweep
-from radiusd import clock
+from radiusd import clock, logs
 from radiusd.canonical import canonical_line, denial_of, settled_of
 from radiusd.drop_lines import DropLines
-from radiusd.logs import LineSink
+from radiusd.logs import RequestLog
 from radiusd.metrics import Metrics
 from radiusd.protocol import Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.sockets import Datagram, Listener
@@ -56,7 +56,7 @@ class Worker:
         charging: Charging,
         sweep: Sweep,
         metrics: Metrics,
-        sink: LineSink,
+        request_log: RequestLog,
         *,
         batch_max: int,
         sweep_seconds: float,
@@ -70,7 +70,8 @@ class Worker:
         self._charging = charging
         self._sweep = sweep
         self._metrics = metrics
-        self._sink = sink
+        self._request_log = request_log
+        self._sink = request_log.sink
         self._batch_max = batch_max
         self.sweep_seconds = sweep_seconds
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
@@ -208,8 +209,9 @@ class Worker:
         now = clock.now()
         outcomes = self._decide([waiting.received for waiting in batch], now)
         ended = clock.monotonic_seconds()
+        timestamp = logs.timestamp(clock.now())
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            self._answer(waiting, outcome, ended, began)
+            self._answer(waiting, outcome, ended, began, timestamp)
         settled = [pair for outcome in outcomes if (pair := settled_of(outcome)) is not None]
         self._metrics.xdrs(settled)
         self._metrics.turn(len(batch), ended - began)
@@ -238,7 +240,9 @@ class Worker:
             return failure()
         return DropReason.BACKEND_DOWN if is_access else DropReason.NOT_RECORDED
 
-    def _answer(self, waiting: _Waiting, outcome: Outcome | DropReason, ended: float, began: float) -> None:
+    def _answer(
+        self, waiting: _Waiting, outcome: Outcome | DropReason, ended: float, began: float, timestamp: str
+    ) -> None:
         received, nas = waiting.received, waiting.received.nas.name
         if isinstance(outcome, DropReason):
             self._protocol.forget(received)
@@ -250,7 +254,7 @@ class Worker:
         else:
             waiting.listener.send(reply[1], waiting.datagram)
             self._tally["replies", nas, reply[0].name.lower()] += 1
-            self._metrics.replied(_KINDS[received.frame.code], clock.monotonic_seconds() - began)
+            self._metrics.replied(_KINDS[received.frame.code], ended - began)
         denial = denial_of(outcome)
         if denial is not None:
             self._tally["denials", nas, denial.value] += 1
@@ -258,7 +262,7 @@ class Worker:
         event, facts = canonical_line(received, outcome, reply, waiting.datagram.source, ended - began)
         if facts.get("duplicate"):
             self._tally["duplicates", nas, "record"] += 1
-        log.info(event, **facts)
+        self._request_log.write(event, facts, timestamp)
 
     def _sweep_if_due(self, began: float) -> None:
         """Between turns look after one chunk of silent legs; come back at once while there are more."""

@@ -8,6 +8,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from billing_core.ports import StorageDownError
 
 # Any constant number serves, as long as every program uses the same (ASCII "radiusd").
 _MIGRATION_LOCK = 0x72616469757364
@@ -61,12 +64,15 @@ def prepare(url: str, owner_url: str | None) -> str:
     """Bring the schema up to date as its owner, and let the role of *url* serve by it; return the version.
 
     With an owner of its own, the serving role can read everything and change all but the entries and
-    xDRs, to which it may only add. Raises SchemaError.
+    xDRs, to which it may only add. Raises SchemaError, and StorageDownError when nobody answers.
     """
-    version = upgrade(owner_url or url)
-    role = make_url(url).username
-    if owner_url is not None and role and role != make_url(owner_url).username:
-        _grant(owner_url, role)
+    try:
+        version = upgrade(owner_url or url)
+        role = make_url(url).username
+        if owner_url is not None and role and role != make_url(owner_url).username:
+            _grant(owner_url, role)
+    except OperationalError as error:
+        raise StorageDownError(str(error.orig).strip()) from error
     return version
 
 
