@@ -19,6 +19,7 @@ from billing_core.admin import commands
 from billing_core.admin.database import FILE_NAME, opened
 from billing_core.admin.output import CommandError, Output
 from billing_core.admin.rates import Mode
+from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(str(error))
     except UnicodeEncodeError:
         output.error("an argument is not UTF-8 text; set the terminal to UTF-8, or correct the argument")
-    except (DBAPIError, psycopg2.Error) as error:
+    except (DBAPIError, psycopg2.Error, StorageDownError) as error:
         reason = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         output.error(
             f"{chosen.config / FILE_NAME}: the database of database.url fails: {reason}; "
