@@ -114,7 +114,7 @@ def hear(session: Session, report: Report, limits: Limits, now: datetime) -> Ses
     if report.ends and state is not State.CLOSED:
         state, closed_at, reserved = State.CLOSED, now, ZERO
     elif state in (State.RESERVED, State.RELEASED) and not report.ends:
-        state = State.ACTIVE
+        state, closed_at = State.ACTIVE, None
         granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
         look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
     heard = session.state in (State.ACTIVE, State.CLOSED)

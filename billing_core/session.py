@@ -89,7 +89,8 @@ class Session:
     `leg_key` and `generation` identify it. `counted` tells that it holds capacity. `account_id`,
     `client_id` and `rate` are absent for a leg that nobody could be found for. `rated_for` is the
     moment for which `rate` was chosen, absent when authorization pinned it. `look_at` is when
-    the sweep should look at the leg again. Amounts are in `currency`.
+    the sweep should look at the leg again; `closed_at` is absent exactly while it is open.
+    Amounts are in `currency`.
     """
 
     leg_key: bytes

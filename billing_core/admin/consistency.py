@@ -10,7 +10,6 @@ from billing_core.admin.difference import label
 from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, among
 from billing_core.catalogue import Recognition, recognition_keys
 from billing_core.client import Account
-from billing_core.session import State
 from billing_core.settings import Fault, nearest
 from billing_core.storage import tables
 
@@ -94,7 +93,7 @@ def _changed_currencies(connection: Connection, before: Inventory, after: Desire
         if item.id is not None and item.fields["currency"] != before.clients[name].fields["currency"]
     }
     entry, session = tables.entry, tables.session
-    is_open = session.c.state <= State.ACTIVE.value
+    is_open = session.c.closed_at.is_(None)
     with_money = union(
         select(entry.c.client_id).where(among(entry.c.client_id, changed)),
         select(session.c.client_id).where(is_open, among(session.c.client_id, changed)),

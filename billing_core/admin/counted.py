@@ -4,7 +4,7 @@
 COUNTED_SCOPES = """
     WITH RECURSIVE legs AS MATERIALIZED (
         SELECT client_id, account_id, count(*) AS legs FROM session
-        WHERE state <= 1 AND leg = 'origination' AND client_id IS NOT NULL
+        WHERE closed_at IS NULL AND leg = 'origination' AND client_id IS NOT NULL
         GROUP BY client_id, account_id
     ), below(reseller_id, legs) AS (
         SELECT client.reseller_id, legs.legs FROM legs JOIN client ON client.id = legs.client_id

@@ -82,7 +82,7 @@ def calls(connection: Connection, limit: int | None = None) -> Iterator[Record]:
         )
         .outerjoin(client, client.c.id == session.c.client_id)
         .outerjoin(account, account.c.id == session.c.account_id)
-        .where(session.c.state <= State.ACTIVE.value)
+        .where(session.c.closed_at.is_(None))
         .order_by("since", session.c.leg_key)
         .limit(limit)
     )

@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - the dri
 from billing_core.storage.connection import translated
 
 _COUNTS = """
-    SELECT (SELECT count(*) FROM session WHERE state <= 1),
+    SELECT (SELECT count(*) FROM session WHERE closed_at IS NULL),
         (SELECT count(*) FROM xdr JOIN session USING (leg_key, generation, revision)
             WHERE xdr.state = 'unbillable'),
         (SELECT version FROM catalogue)"""

@@ -42,13 +42,13 @@ PREPARED = {
     "alone": f"SELECT pg_try_advisory_xact_lock({SWEEP_LOCK})",
     "due": """
         SELECT leg_key FROM session
-        WHERE state <= 1 AND look_at <= $1::timestamptz ORDER BY look_at LIMIT $2::int""",
+        WHERE closed_at IS NULL AND look_at <= $1::timestamptz ORDER BY look_at LIMIT $2::int""",
     "next_reboot": """
         SELECT id, nas, nas_box, event_at, starting FROM reboot
         WHERE done_at IS NULL ORDER BY id LIMIT 1""",
     "legs_before": """
         SELECT leg_key FROM session
-        WHERE state <= 1 AND nas = $1::text AND nas_box = $2::text AND opened_at < $3::timestamptz
+        WHERE closed_at IS NULL AND nas = $1::text AND nas_box = $2::text AND opened_at < $3::timestamptz
         LIMIT $4::int""",
     "reboot_done": "UPDATE reboot SET done_at = now() WHERE id = $1::bigint",
 }

@@ -197,7 +197,8 @@ session = Table(
     _text("disconnect_cause", nullable=True),
     postgresql_with={"fillfactor": "60"},
 )
-Index("session_under_way", session.c.look_at, postgresql_where=text("state <= 1"))
+# Not by `state`: that changes at the Start, and an index that knows it would have to be written again.
+Index("session_under_way", session.c.look_at, postgresql_where=text("closed_at IS NULL"))
 
 xdr = Table(
     "xdr",

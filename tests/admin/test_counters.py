@@ -102,7 +102,9 @@ def test_a_turn_that_read_its_counters_ends_before_they_are_counted(busy: Billin
         applying.join(1.5)
 
         assert applying.is_alive(), "the count waits for the turn"
-        turn.exec_driver_sql("UPDATE session SET state = 3, reserved = 0 WHERE call_id = 'accepted'")
+        turn.exec_driver_sql(
+            "UPDATE session SET state = 3, closed_at = now(), reserved = 0 WHERE call_id = 'accepted'"
+        )
         turn.commit()
         applying.join()
 

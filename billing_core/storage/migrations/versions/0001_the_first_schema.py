@@ -151,7 +151,11 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "60"},
     )
     op.create_index(
-        "session_under_way", "session", ["look_at"], unique=False, postgresql_where=sa.text("state <= 1")
+        "session_under_way",
+        "session",
+        ["look_at"],
+        unique=False,
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
         "xdr",
