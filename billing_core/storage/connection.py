@@ -15,8 +15,10 @@ from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictE
 CONNECT_SECONDS = 2
 _TURN_SETTINGS = (
     "-c statement_timeout=2000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=5000"
-    # One plan serves every batch: all are look-ups by key.
+    # One plan serves every batch: all are look-ups by key. It may have been made when the tables were
+    # empty, when reading them whole seemed cheap, so that is ruled out.
     " -c plan_cache_mode=force_generic_plan"
+    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 )
 
 _CONFLICTS = {errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE, errorcodes.UNIQUE_VIOLATION}
