@@ -22,6 +22,7 @@ from world import World, world
 
 from billing_core.admin.apply import apply_files
 from billing_core.admin.payments import pay
+from billing_core.storage.connection import connect
 from billing_core.storage.embedded import EmbeddedServer
 from billing_core.storage.schema import engine
 
@@ -41,10 +42,26 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with world(clients=options.clients, rates=1000, workers=options.workers, settings=_LIMITS) as running:
+        server = EmbeddedServer(running.directory / "postgres")
+        _log_waits(server.url())
         _run(running, "calls alone", min(10.0, options.seconds), undisturbed=True)
         _run(running, "with payments and definitions", options.seconds, undisturbed=False)
         time.sleep(5)  # So that the last silent leg is closed, too.
+        _show_waits(server)
         _prove(running)
+
+
+def _log_waits(url: str) -> None:
+    """Let PostgreSQL write down whoever waits for a lock longer than 50 ms."""
+    with connect(url, application="race").cursor() as cursor:
+        cursor.execute("ALTER SYSTEM SET log_lock_waits = on")
+        cursor.execute("ALTER SYSTEM SET deadlock_timeout = '50ms'")
+        cursor.execute("SELECT pg_reload_conf()")
+
+
+def _show_waits(server: EmbeddedServer) -> None:
+    waits = [line for line in server.files.log.read_text().splitlines() if "still waiting for" in line]
+    print(f"{len(waits)} waits for a lock longer than 50 ms", *waits[:5], sep="\n", flush=True)
 
 
 def _run(running: World, name: str, seconds: float, *, undisturbed: bool) -> None:
