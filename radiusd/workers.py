@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -129,7 +128,3 @@ class Workers:
             process.wait(deadline - clock.monotonic_seconds())
             process.close()
         self._processes = []
-
-    def __iter__(self) -> Iterator[WorkerProcess]:
-        """Iterate over the processes."""
-        return iter(self._processes)
