@@ -24,8 +24,8 @@ _TURN_SETTINGS = (
 _CONFLICTS = {errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE, errorcodes.UNIQUE_VIOLATION}
 
 
-def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connection:
-    """Connect in autocommit mode; *bounded* also bounds how long a statement or a lock may take.
+def connect(url: str | URL, *, application: str) -> Connection:
+    """Connect in autocommit mode, with bounds on how long a statement or a lock may take.
 
     Raises StorageDownError when nobody answers.
     """
@@ -42,7 +42,7 @@ def connect(url: str | URL, *, application: str, bounded: bool = True) -> Connec
         "connect_timeout": CONNECT_SECONDS,
         "tcp_user_timeout": 3000,
         "keepalives_idle": 10,
-        "options": (_TURN_SETTINGS if bounded else "") + " -c timezone=UTC",
+        "options": _TURN_SETTINGS + " -c timezone=UTC",
     }
     try:
         connection: Connection = psycopg2.connect(**parameters)
