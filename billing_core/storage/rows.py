@@ -109,20 +109,26 @@ def array_literals(rows: Sequence[tuple[object, ...]]) -> list[str]:
     return [array_literal(column) for column in zip(*rows, strict=True)]
 
 
-def _unnest(table: str, columns: Sequence[str]) -> str:
-    return ", ".join(f"${place}::{_TYPES[table][column]}[]" for place, column in enumerate(columns, 1))
+def _rows(table: str, columns: Sequence[str]) -> str:
+    """Return a query of the rows that the array parameters make.
+
+    Unnested in the select list they come row by row; in FROM, PostgreSQL would first store every
+    column, a megabyte of fresh memory for each statement.
+    """
+    types = _TYPES[table]
+    unnested = (f"unnest(${place}::{types[name]}[]) AS {name}" for place, name in enumerate(columns, 1))
+    return f"SELECT {', '.join(unnested)}"
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
     names = ", ".join(columns)
-    return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({_unnest(table, columns)})"  # noqa: S608
+    return f"INSERT INTO {table} ({names}) {_rows(table, columns)}"
 
 
 def _update(table: str, columns: Sequence[str]) -> str:
-    names = ", ".join(columns)
     setting = ", ".join(f"{name} = new.{name}" for name in columns if name != "leg_key")
     return (
-        f"UPDATE {table} AS old SET {setting} FROM unnest({_unnest(table, columns)}) AS new({names})"  # noqa: S608
+        f"UPDATE {table} AS old SET {setting} FROM ({_rows(table, columns)}) AS new"  # noqa: S608
         " WHERE old.leg_key = new.leg_key"
     )
 
