@@ -7,9 +7,9 @@ queue fills, and further lines are dropped and counted: the service matters more
 import atexit
 import json
 import logging
-import queue
 import sys
 import threading
+from collections import deque
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -23,8 +23,10 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
-# Each is a turn's lines: some megabytes at most.
-_TEXTS_MAX = 500
+# Some ten megabytes.
+_LINES_MAX = 20_000
+# Lines wait this long for company: a thread that woke for each would fight the turn for the interpreter.
+_WRITE_SECONDS = 0.05
 
 
 class LineSink:
@@ -34,52 +36,43 @@ class LineSink:
         """Write to *stream*; *is_json* tells what the lines are."""
         self._stream = stream
         self.is_json = is_json
-        self._held: list[str] | None = None
-        self._texts: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
+        self._lines: deque[str | threading.Event] = deque()
+        self._hurry = threading.Event()
         self.dropped = 0
-        threading.Thread(target=self._write, name="log", daemon=True).start()
+        threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, line: str) -> None:
         """Take over a line; never waits."""
-        if self._held is not None:
-            self._held.append(line)
+        if len(self._lines) >= _LINES_MAX:
+            self.dropped += 1
         else:
-            self._queue([line])
-
-    def hold(self) -> None:
-        """Keep lines back until `release`, so that the thread is woken once a turn and not once a line."""
-        self._held = []
-
-    def release(self) -> None:
-        """Let go of the lines kept back."""
-        if self._held:
-            held, self._held = self._held, []
-            self._queue(held)
+            self._lines.append(line)
 
     def flush(self, seconds: float = 1.0) -> None:
         """Wait until all lines taken over so far are written, at most *seconds*."""
-        self.release()
         written = threading.Event()
-        self._texts.put(written)
+        self._lines.append(written)
+        self._hurry.set()
         written.wait(seconds)
 
-    def _queue(self, lines: list[str]) -> None:
-        if self._texts.qsize() >= _TEXTS_MAX:
-            self.dropped += len(lines)
-        else:
-            self._texts.put("".join(f"{line}\n" for line in lines))
-
-    def _write(self) -> None:
+    def _run(self) -> None:
         while True:
-            text = self._texts.get()
-            if isinstance(text, threading.Event):
-                text.set()
-                continue
-            try:
-                self._stream.write(text)
+            self._hurry.wait(_WRITE_SECONDS)
+            self._hurry.clear()
+            self._write_all()
+
+    def _write_all(self) -> None:
+        taken = [self._lines.popleft() for _ in range(len(self._lines))]
+        lines = [line for line in taken if isinstance(line, str)]
+        try:
+            if lines:
+                self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
-            except (OSError, ValueError):
-                self.dropped += text.count("\n")
+        except (OSError, ValueError):
+            self.dropped += len(lines)
+        for written in taken:
+            if isinstance(written, threading.Event):
+                written.set()
 
 
 def timestamp(at: datetime) -> str:
