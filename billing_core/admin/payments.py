@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin.clients import unknown_client
@@ -69,38 +70,36 @@ def pay(engine: Engine, name: str, value: Decimal, reference: str | None = None)
 
 
 def _booked(connection: Connection, name: str, value: Decimal, reference: str | None) -> Payment:
-    """Lock the client's balance and nothing else, then look, then write."""
+    """Write the entry, and the balance last: it is locked no longer than the commit takes."""
     found = connection.execute(select(client.c.id, client.c.currency).where(client.c.name == name)).first()
     if found is None:
         raise unknown_client(connection, name)
-    locked = select(balance.c.live).where(balance.c.client_id == found.id).with_for_update()
-    live = connection.execute(locked).scalar()
-    if live is None:
-        raise CommandError(f'client "{name}" has no balance to book on; see what `billing verify` says')
-    if reference is not None:
+    written = insert(entry).values(
+        client_id=found.id,
+        kind=EntryKind.PAYMENT.value,
+        amount=value,
+        at=func.clock_timestamp(),
+        reference=reference,
+    )
+    # Of two programs that book one reference at once, the second waits here for the first.
+    is_new = connection.execute(written.on_conflict_do_nothing().returning(entry.c.id)).scalar() is not None
+    if not is_new:
         earlier = _amount_under(connection, found.id, reference)
-        if earlier is not None and earlier != value:
+        if earlier != value:
             raise CommandError(
                 f'reference "{reference}" of client "{name}" is a payment of {plain(earlier)}, not of '
                 f"{plain(value)}; give another payment another reference"
             )
-        if earlier is not None:
-            return Payment(name, value, found.currency, reference, live, already_booked=True)
-    connection.execute(
-        insert(entry).values(
-            client_id=found.id,
-            kind=EntryKind.PAYMENT.value,
-            amount=value,
-            at=func.clock_timestamp(),
-            reference=reference,
-        )
-    )
     raised = update(balance).where(balance.c.client_id == found.id).values(live=balance.c.live + value)
-    live = connection.execute(raised.returning(balance.c.live)).scalar_one()
-    return Payment(name, value, found.currency, reference, live, already_booked=False)
+    looked = select(balance.c.live).where(balance.c.client_id == found.id)
+    statement = raised.returning(balance.c.live) if is_new else looked
+    live = connection.execute(statement).scalar()
+    if live is None:
+        raise CommandError(f'client "{name}" has no balance to book on; see what `billing verify` says')
+    return Payment(name, value, found.currency, reference, live, already_booked=not is_new)
 
 
-def _amount_under(connection: Connection, client_id: int, reference: str) -> Decimal | None:
+def _amount_under(connection: Connection, client_id: int, reference: str | None) -> Decimal:
     statement = select(entry.c.amount).where(entry.c.client_id == client_id, entry.c.reference == reference)
-    found: Decimal | None = connection.execute(statement).scalar()
+    found: Decimal = connection.execute(statement).scalar_one()
     return found

@@ -26,7 +26,8 @@ class SchemaError(Exception):
 
 def engine(url: str) -> Engine:
     """Return an engine for commands and migrations; a turn has its own connection."""
-    return create_engine(url, connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"})
+    settings = {"connect_timeout": 5, "options": "-c timezone=UTC", "application_name": "billing"}
+    return create_engine(url, connect_args=settings)
 
 
 def upgrade(url: str) -> str:
