@@ -27,8 +27,6 @@ from radiusd.protocol import Protocol
 from radiusd.wire import Port
 from radiusd.worker import Worker
 
-_YOUNG_OBJECTS_MAX = 50_000
-
 log = structlog.get_logger()
 
 
@@ -72,11 +70,11 @@ class Service:
             self.reader.read_all(self.storage.connection())
         except StorageDownError as error:
             log.error("database_down", reason=str(error))
-        # The catalogue lives as long as the process: never look through it for garbage. And a turn makes
-        # thousands of objects that die with it, so look for rubbish among the survivors only now and then.
+        # The catalogue lives as long as the process: never look through it for garbage. And within a turn
+        # never look at all, for others wait for its locks meanwhile: the worker looks between turns.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS_MAX)
+        gc.disable()
 
     def reload(self) -> None:
         """Take over NASes and limits from the settings file: all of them, or with any fault none."""

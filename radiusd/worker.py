@@ -1,5 +1,6 @@
 """The turn: take what is waiting, decide it in one transaction, and only then answer."""
 
+import gc
 import os
 import select
 from collections import Counter as Tally
@@ -30,6 +31,7 @@ _IDLE_SECONDS = 0.1
 _RECONNECT_SECONDS = 1.0
 # Beyond the two seconds that the database allows a statement.
 _PATIENCE_SECONDS = 3.0
+_YOUNG_OBJECTS_MAX = 50_000
 _KINDS = {Code.ACCESS_REQUEST: "access", Code.ACCOUNTING_REQUEST: "accounting", Code.STATUS_SERVER: "status"}
 
 log = structlog.get_logger()
@@ -71,7 +73,6 @@ class Worker:
         self._sweep = sweep
         self._metrics = metrics
         self._request_log = request_log
-        self._sink = request_log.sink
         self._batch_max = batch_max
         self.sweep_seconds = sweep_seconds
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
@@ -81,6 +82,7 @@ class Worker:
         self._drop_lines = DropLines()
         self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
+        self._is_littered = False
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
 
@@ -99,7 +101,6 @@ class Worker:
         supervisor is gone.
         """
         wake, lifeline = signals
-        self._sink.hold()
         poll = select.poll()
         for descriptor in (*self._listeners, *signals):
             poll.register(descriptor, select.POLLIN)
@@ -117,7 +118,7 @@ class Worker:
             with self._watchdog.watching():
                 self._work(batch, began)
             self._count()
-            self._sink.release()
+            self._collect_garbage(is_idle=not batch)
 
     def _work(self, batch: list[_Waiting], began: float) -> None:
         """Do everything that needs the database."""
@@ -289,6 +290,15 @@ class Worker:
                     seconds=item.xdr.duration_seconds,
                     amount=str(item.xdr.amount),
                 )
+
+    def _collect_garbage(self, *, is_idle: bool) -> None:
+        """Look for rubbish among what recent turns left, and when there is time among everything."""
+        if gc.get_count()[0] > _YOUNG_OBJECTS_MAX:
+            gc.collect(1)
+            self._is_littered = True
+        elif is_idle and self._is_littered:
+            gc.collect()
+            self._is_littered = False
 
     def _count(self) -> None:
         if self._tally:
