@@ -99,10 +99,11 @@ def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime)
     if not account.orig:
         return Denied(Denial.ACCOUNT_OFF, client, account)
     number = normalise(request.called.removeprefix(account.tech_prefix))
-    table = catalogue.rate_tables.get(client.rate_table_id) if client.rate_table_id else None
-    rate = table.find(number, now) if table and number else None
+    rate = catalogue.rate(client, client.rate_table_id, number, now) if number else None
     if rate is None or number is None:
         return Denied(Denial.NO_RATE, client, account)
+    if rate.blocked:
+        return Denied(Denial.BLOCKED, client, account)
     return Candidate(client, account, rate, number)
 
 

@@ -5,12 +5,17 @@ rate table at a time, whenever the database says that a definition changed.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 
 from billing_core.capacity import CounterKey, Scope, counter_keys
 from billing_core.client import Account, Client
+from billing_core.exchange import Exchange
+from billing_core.money import ONE
 from billing_core.number import normalise
-from billing_core.rate_table import RateTable
+from billing_core.rate_table import Rate, RateTable
+from billing_core.time_profile import TimeProfile
 
 
 class Recognition(Enum):
@@ -38,6 +43,8 @@ class Catalogue:
         self.limited_resellers: frozenset[int] | None = None
         self.clients: dict[int, Client] = {}
         self.rate_tables: dict[int, RateTable] = {}
+        self.time_profiles: dict[str, TimeProfile] = {}
+        self.exchange = Exchange()
         self._accounts: dict[int, dict[int, Account]] = {}
         self._recognised: dict[_Key, tuple[Account, ...]] = {}
 
@@ -53,6 +60,37 @@ class Catalogue:
     def put_rate_table(self, table: RateTable) -> None:
         """Add a rate table or replace it by its new version."""
         self.rate_tables[table.id] = table
+
+    def rate(self, client: Client, table_id: int | None, number: str, at: datetime) -> Rate | None:
+        """Return what *number* costs *client* by a rate table or its parents, as it is pinned in a session.
+
+        The longest code wins; of equal ones that of the table nearer to the client. None where there is
+        no rate, or no factor between the table's currency and the client's.
+        """
+        profiles = [
+            name for name, profile in self.time_profiles.items() if profile.covers(at, client.timezone)
+        ]
+        found: tuple[Rate, RateTable] | None = None
+        chain = self._with_parents(table_id)
+        for table in chain:
+            longer_than = len(found[0].code) if found else 0
+            if rate := table.find(number, at, profiles, longer_than=longer_than):
+                found = rate, table
+        if found is None:
+            return None
+        rate, table = found
+        factor = self.exchange.factor(table.currency, client.currency, at)
+        rounding = chain[0].rounding
+        if factor is None or (factor == ONE and rounding == rate.rounding):
+            return None if factor is None else rate
+        return replace(rate, factor=factor, rounding=rounding)
+
+    def _with_parents(self, table_id: int | None) -> list[RateTable]:
+        chain: list[RateTable] = []
+        while table_id is not None and (table := self.rate_tables.get(table_id)):
+            chain.append(table)
+            table_id = table.parent_id
+        return chain
 
     def account(self, client_id: int, account_id: int | None) -> Account | None:
         """Return a client's account by id."""

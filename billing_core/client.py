@@ -1,6 +1,7 @@
 """Who owns a balance, and how his calls are recognised."""
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
@@ -29,12 +30,38 @@ class LowBalance:
     capacity: int
 
 
+class Policy(StrEnum):
+    """How much of a client's money a call sets aside.
+
+    FULL: all that it is granted. SHARE: it is granted at most a share of the available money. SLICE: a
+    slice at a time, on a NAS that obeys Disconnect-Requests. NONE: nothing, so calls share the money.
+    """
+
+    FULL = "full"
+    SHARE = "share"
+    SLICE = "slice"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """A client's policy for parallel calls: SHARE among so many `calls`, SLICE of so many `seconds`."""
+
+    policy: Policy = Policy.FULL
+    calls: int = 1
+    seconds: int = 60
+
+
+DEFAULT_CONCURRENCY = Concurrency()
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """The settings of a client; his money is in his balance.
 
     `capacity` absent is unlimited. `reseller_ids` are those resellers that have a capacity, from the
-    nearest to the root.
+    nearest to the root. Time profiles are read in his `timezone`. No call of his may cost more than
+    `charge_max`; with `refuse_losses` none may start that costs us more than him.
     """
 
     id: int
@@ -51,6 +78,10 @@ class Client:
     low_balance: LowBalance | None = None
     locale: str | None = None
     reseller_ids: tuple[int, ...] = ()
+    timezone: tzinfo = UTC
+    concurrency: Concurrency = DEFAULT_CONCURRENCY
+    charge_max: Decimal | None = None
+    refuse_losses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +89,8 @@ class Account:
     """How a client's calls are recognised: by name and password, by the caller's IP or by ANI.
 
     `tech_prefix` narrows it to calls whose dialled number begins with it. `orig` lets the client
-    bring calls, `term` makes `ip` the address to which a vendor's legs go.
+    bring calls, `term` makes `ip` the address to which a vendor's legs go. Calls to codes that cost
+    more than `price_per_minute_max` are refused.
     """
 
     id: int
@@ -71,6 +103,7 @@ class Account:
     capacity: int | None = None
     orig: bool = True
     term: bool = False
+    price_per_minute_max: Decimal | None = None
 
     @property
     def label(self) -> str:

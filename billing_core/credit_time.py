@@ -2,32 +2,30 @@
 
 from decimal import Decimal
 
-from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
+from billing_core.money import ZERO
 from billing_core.rate_table import Rate
 from billing_core.rating import cost
 
 
-def credit_time(
-    rate: Rate, usable: Decimal, max_call_seconds: int, rounding: Rounding = DEFAULT_ROUNDING
-) -> int:
+def credit_time(rate: Rate, usable: Decimal, max_call_seconds: int) -> int:
     """Return the longest duration, up to *max_call_seconds*, that *usable* pays.
 
     Found with ``cost`` itself, on the rounded amount, so that the two cannot disagree. A result
     not above the rate's grace means that the money does not pay for the first interval.
     """
-    if highest_cost(rate, max_call_seconds, rounding) <= usable:
+    if highest_cost(rate, max_call_seconds) <= usable:
         return max_call_seconds
     affordable, too_long = 0, max_call_seconds
     while too_long - affordable > 1:
         middle = (affordable + too_long) // 2
-        if highest_cost(rate, middle, rounding) <= usable:
+        if highest_cost(rate, middle) <= usable:
             affordable = middle
         else:
             too_long = middle
     return affordable
 
 
-def highest_cost(rate: Rate, duration_seconds: int, rounding: Rounding = DEFAULT_ROUNDING) -> Decimal:
+def highest_cost(rate: Rate, duration_seconds: int) -> Decimal:
     """Return the most that a call can cost if it ends at any second up to *duration_seconds*.
 
     A negative price makes a longer call cheaper, so there the dearest is the first billed second.
@@ -36,4 +34,4 @@ def highest_cost(rate: Rate, duration_seconds: int, rounding: Rounding = DEFAULT
     dearest_second = duration_seconds
     if rate.price_per_minute < 0:
         dearest_second = min(duration_seconds, rate.grace_seconds + 1)
-    return max(ZERO, cost(rate, dearest_second, rounding))
+    return max(ZERO, cost(rate, dearest_second))

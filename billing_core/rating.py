@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding, price_of
+from billing_core.money import ZERO, price_of
 from billing_core.rate_table import Rate
 
 
@@ -18,11 +18,12 @@ def billed_seconds(rate: Rate, duration_seconds: int) -> int:
     return rate.min_volume_seconds + intervals * rate.interval_seconds
 
 
-def cost(rate: Rate, duration_seconds: int, rounding: Rounding = DEFAULT_ROUNDING) -> Decimal:
-    """Return what a leg of *duration_seconds* costs, in the rate table's currency.
+def cost(rate: Rate, duration_seconds: int) -> Decimal:
+    """Return what a leg of *duration_seconds* costs, in the client's currency.
 
     It never falls with the duration as long as the price is not negative.
     """
     if duration_seconds <= 0 or duration_seconds <= rate.grace_seconds:
         return ZERO
-    return price_of(rate.setup_fee, rate.price_per_minute, billed_seconds(rate, duration_seconds), rounding)
+    seconds = billed_seconds(rate, duration_seconds)
+    return price_of(rate.setup_fee, rate.price_per_minute, seconds, rate.factor, rate.rounding)

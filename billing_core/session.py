@@ -1,12 +1,12 @@
 """A leg under way, and what is known of it so far."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
 from hashlib import blake2b
 
-from billing_core.money import ZERO
+from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
 from billing_core.rate_table import Rate
 
 
@@ -63,7 +63,7 @@ class Facts:
         """Tell whether a Stop or a Failed record was received."""
         return self.stopped or self.failed
 
-    def duration_seconds(self) -> int | None:
+    def duration_seconds(self, rounding: Rounding = DEFAULT_ROUNDING) -> int | None:
         """Return how long the call was answered, or None when the records do not tell.
 
         The session time of a Stop wins wherever it is present; a Failed record alone means zero.
@@ -71,15 +71,10 @@ class Facts:
         if self.stop_seconds is not None:
             return self.stop_seconds
         if self.stopped and self.connect_at and self.disconnect_at:
-            return _whole_seconds(self.disconnect_at - self.connect_at)
+            return rounding.whole_seconds(self.disconnect_at - self.connect_at)
         if self.stopped and self.start_event_at and self.stop_event_at:
-            return _whole_seconds(self.stop_event_at - self.start_event_at)
+            return rounding.whole_seconds(self.stop_event_at - self.start_event_at)
         return 0 if self.failed else None
-
-
-def _whole_seconds(duration: timedelta) -> int:
-    """Round a duration up to whole seconds; a clock that went backwards makes no debt."""
-    return max(0, -(-duration // timedelta(seconds=1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,8 @@ class Session:
     `client_id` and `rate` are absent for a leg that nobody could be found for. `rated_for` is the
     moment for which `rate` was chosen, absent when authorization pinned it. `look_at` is when
     the sweep should look at the leg again; `closed_at` is absent exactly while it is open.
-    Amounts are in `currency`.
+    `reserved` pays a call of `reserved_seconds`. Amounts are in `currency`. `decision` is what
+    deciding saw, or what a leg nobody was found for may later be recognised by, as JSON text.
     """
 
     leg_key: bytes
@@ -118,6 +114,8 @@ class Session:
     revision: int = 0
     closed_at: datetime | None = None
     estimated: bool = False
+    reserved_seconds: int | None = None
+    decision: str | None = None
     facts: Facts = field(default_factory=Facts)
 
     @property

@@ -7,9 +7,9 @@ from decimal import Decimal
 from billing_core.catalogue import Catalogue
 from billing_core.client import BillBy, Client
 from billing_core.limits import Limits
-from billing_core.money import ZERO
+from billing_core.money import DEFAULT_ROUNDING, ZERO
 from billing_core.number import normalise
-from billing_core.rate_table import Rate, RateTable
+from billing_core.rate_table import Rate
 from billing_core.rating import billed_seconds, cost
 from billing_core.session import Leg, Session
 from billing_core.xdr import Unbillable, Xdr, XdrState
@@ -18,6 +18,7 @@ from billing_core.xdr import Unbillable, Xdr, XdrState
 @dataclass(frozen=True, slots=True)
 class _Price:
     rate: Rate | None
+    duration_seconds: int | None
     amount: Decimal
     billed_seconds: int
     reason: Unbillable | None
@@ -30,10 +31,9 @@ def settle(session: Session, catalogue: Catalogue, limits: Limits) -> tuple[Sess
     is the caller's to post. The xDR's revision is the session's next.
     """
     client = catalogue.clients.get(session.client_id) if session.client_id is not None else None
-    duration = session.facts.known_seconds if session.estimated else session.facts.duration_seconds()
-    moments = _moments(session, duration)
+    moments = _moments(session, _duration(session, None))
     dated_at = moments[client.bill_by if client else BillBy.DISCONNECT]
-    price = _price(session, client, catalogue, limits, duration, dated_at)
+    price = _price(session, client, catalogue, limits, dated_at)
     settled = replace(
         session,
         posted=price.amount,
@@ -60,7 +60,7 @@ def settle(session: Session, catalogue: Catalogue, limits: Limits) -> tuple[Sess
         connect_at=session.facts.connect_at,
         disconnect_at=moments[BillBy.DISCONNECT],
         dated_at=dated_at,
-        duration_seconds=duration,
+        duration_seconds=price.duration_seconds,
         billed_seconds=price.billed_seconds,
         amount=price.amount,
         currency=settled.currency,
@@ -88,40 +88,43 @@ def _price(
     client: Client | None,
     catalogue: Catalogue,
     limits: Limits,
-    duration: int | None,
     dated_at: datetime,
 ) -> _Price:
     """Return what the leg costs, or why it can't be billed."""
     if session.leg is Leg.FURTHER or (session.leg is Leg.TERMINATION and client is None):
-        return _Price(None, ZERO, 0, None)
-    rate = _rate(session, _table(session, client, catalogue), dated_at)
+        return _Price(None, _duration(session, None), ZERO, 0, None)
+    rate = _rate(session, client, catalogue, dated_at)
+    duration = _duration(session, rate)
     if duration == 0:
-        return _Price(rate, ZERO, 0, None)
+        return _Price(rate, duration, ZERO, 0, None)
     if client is None:
-        return _Price(None, ZERO, 0, Unbillable.NO_ACCOUNT)
+        return _Price(None, duration, ZERO, 0, Unbillable.NO_ACCOUNT)
     if duration is None:
-        return _Price(rate, ZERO, 0, Unbillable.NO_DURATION)
+        return _Price(rate, duration, ZERO, 0, Unbillable.NO_DURATION)
     if duration > limits.implausible_seconds:
-        return _Price(rate, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
+        return _Price(rate, duration, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
     if rate is None:
-        return _Price(None, ZERO, 0, Unbillable.NO_RATE)
-    return _Price(rate, cost(rate, duration), billed_seconds(rate, duration), None)
+        return _Price(None, duration, ZERO, 0, Unbillable.NO_RATE)
+    return _Price(rate, duration, cost(rate, duration), billed_seconds(rate, duration), None)
 
 
-def _table(session: Session, client: Client | None, catalogue: Catalogue) -> RateTable | None:
-    if client is None:
-        return None
-    id = client.term_rate_table_id if session.leg is Leg.TERMINATION else client.rate_table_id
-    return catalogue.rate_tables.get(id) if id is not None else None
+def _duration(session: Session, rate: Rate | None) -> int | None:
+    """Return how long the leg lasted, as its rate table rounds durations."""
+    if session.estimated:
+        return session.facts.known_seconds
+    return session.facts.duration_seconds(rate.rounding if rate else DEFAULT_ROUNDING)
 
 
-def _rate(session: Session, table: RateTable | None, dated_at: datetime) -> Rate | None:
+def _rate(session: Session, client: Client | None, catalogue: Catalogue, dated_at: datetime) -> Rate | None:
     """Return the pinned rate, or for a call that was never authorized the one of its date."""
     pinned = session.authorized_at is not None and session.rated_for is None
     if session.rate is not None and (pinned or session.rated_for == dated_at):
         return session.rate
     number = normalise(session.called)
-    return table.find(number, dated_at) if table and number else None
+    if client is None or number is None:
+        return None
+    table_id = client.term_rate_table_id if session.leg is Leg.TERMINATION else client.rate_table_id
+    return catalogue.rate(client, table_id, number, dated_at)
 
 
 def _state(session: Session, price: _Price) -> XdrState:

@@ -185,7 +185,8 @@ def read_plan(
 
 def _stored(connection: Connection, table_id: int) -> Iterator[StoredRate]:
     columns = [tables.rate.c[name] for name in ("id", *RATE_FIELDS)]
-    for row in connection.execute(select(*columns).where(tables.rate.c.rate_table_id == table_id)).all():
+    in_force = tables.rate.c.until_import.is_(None)
+    for row in connection.execute(select(*columns).where(tables.rate.c.rate_table_id == table_id, in_force)):
         yield StoredRate(row[0], Rate(*row[1:]))
 
 
@@ -243,7 +244,8 @@ def rates_for(connection: Connection, row: Row[Any], numbers: Collection[str]) -
     codes = {number[:length] for number in numbers for length in range(1, len(number) + 1)}
     rate = tables.rate
     columns = [rate.c[name] for name in RATE_FIELDS]
-    statement = select(*columns).where(rate.c.rate_table_id == row.id, among(rate.c.code, codes))
+    in_force = rate.c.until_import.is_(None)
+    statement = select(*columns).where(rate.c.rate_table_id == row.id, in_force, among(rate.c.code, codes))
     rates = [Rate(*values) for values in connection.execute(statement)]
     return rate_table(row.id, row.name, row.currency, rates)
 

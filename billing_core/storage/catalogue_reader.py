@@ -1,14 +1,28 @@
 """Keeps a worker's catalogue up to date, a bounded piece at a time, so that no turn waits for it."""
 
 from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
 
 from billing_core.catalogue import Catalogue
-from billing_core.client import Account, BillBy, Client, LowBalance, Status
+from billing_core.client import (
+    DEFAULT_CONCURRENCY,
+    Account,
+    BillBy,
+    Client,
+    Concurrency,
+    LowBalance,
+    Policy,
+    Status,
+)
+from billing_core.exchange import ExchangeRate, exchange
+from billing_core.money import Rounding
 from billing_core.rate_table import Rate, RateTable, RateTableBuilder
 from billing_core.storage.connection import translated
+from billing_core.time_profile import Span, TimeProfile
 
 # So many rows are read between two turns: some 10 ms of work.
 _CLIENTS_AT_ONCE = 300
@@ -21,7 +35,7 @@ _LIMITED_RESELLERS = "SELECT id FROM reseller WHERE capacity IS NOT NULL"
 _CLIENTS = """
     SELECT id, name, status, currency, postpaid, credit, bill_by, rate_table_id, capacity,
         term_rate_table_id, term_capacity, low_balance_threshold, low_balance_capacity, locale,
-        changed_in,
+        changed_in, timezone, concurrency, concurrency_calls, concurrency_seconds, charge_max, refuse_losses,
         ARRAY(WITH RECURSIVE chain(id, parent_id, depth) AS (
             SELECT r.id, r.parent_id, 0 FROM reseller r WHERE r.id = client.reseller_id
             UNION ALL
@@ -30,19 +44,23 @@ _CLIENTS = """
     FROM client WHERE (changed_in, id) > (%s, %s) AND changed_in <= %s ORDER BY changed_in, id LIMIT %s"""
 
 _ACCOUNTS = """
-    SELECT id, client_id, name, password, ip, ani, tech_prefix, capacity, orig, term
+    SELECT id, client_id, name, password, ip, ani, tech_prefix, capacity, orig, term, price_per_minute_max
     FROM account WHERE client_id = ANY(%s) ORDER BY id"""
 
-_TABLES = (
-    "SELECT id, name, currency, changed_in FROM rate_table WHERE changed_in > %s ORDER BY changed_in, id"
-)
+_TABLES = """
+    SELECT id, name, currency, changed_in, parent_id, rounding_places, rounding_mode, duration_rounding
+    FROM rate_table WHERE changed_in > %s ORDER BY changed_in, id"""
 
 _TABLE_CHANGE = "SELECT changed_in FROM rate_table WHERE id = %s"
 
 _RATES = """
     SELECT id, code, destination, price_per_minute, setup_fee, min_volume_seconds, interval_seconds,
-        grace_seconds, effective_from, end_date
-    FROM rate WHERE rate_table_id = %s AND id > %s ORDER BY id LIMIT %s"""
+        grace_seconds, effective_from, end_date, time_profile, number_length_min, number_length_max, blocked
+    FROM rate WHERE rate_table_id = %s AND id > %s AND until_import IS NULL ORDER BY id LIMIT %s"""
+
+_TIME_PROFILES = "SELECT name, spans FROM time_profile"
+
+_EXCHANGE_RATES = 'SELECT currency, "into", factor, effective_from FROM exchange_rate'
 
 
 class CatalogueReader:
@@ -99,17 +117,31 @@ class CatalogueReader:
             replaced += [before] if before else []
         while len(self._read_clients(connection, version)) == _CLIENTS_AT_ONCE:
             yield
+        self._read_small_tables(connection)
         limited = self._select(connection, _LIMITED_RESELLERS)
         self._catalogue.limited_resellers = frozenset(id for (id,) in limited)
         self._catalogue.version = version
         for table in replaced:
             yield from _dismantle(table)
 
+    def _read_small_tables(self, connection: Connection) -> None:
+        profiles = self._select(connection, _TIME_PROFILES)
+        self._catalogue.time_profiles = {name: TimeProfile(name, _spans(spans)) for name, spans in profiles}
+        rates = self._select(connection, _EXCHANGE_RATES)
+        self._catalogue.exchange = exchange(ExchangeRate(*row) for row in rates)
+
     def _read_table(
-        self, connection: Connection, table_id: int, name: str, currency: str, changed_in: int
+        self,
+        connection: Connection,
+        table_id: int,
+        name: str,
+        currency: str,
+        changed_in: int,
+        parent_id: int | None,
+        *rounding: Any,
     ) -> Generator[None, None, bool]:
         """Read a rate table in pieces and put it to use whole; return False if it changed meanwhile."""
-        builder = RateTableBuilder(table_id, name, currency)
+        builder = RateTableBuilder(table_id, name, currency, parent_id, Rounding(*rounding))
         for piece in self._rates(connection, table_id):
             builder.add(piece)
             if len(piece) == _RATES_AT_ONCE:
@@ -152,6 +184,16 @@ def _dismantle(table: RateTable) -> Iterator[None]:
         yield
 
 
+def _spans(spans: Sequence[tuple[Sequence[int], int, int]]) -> tuple[Span, ...]:
+    return tuple(Span(frozenset(weekdays), begin, end) for weekdays, begin, end in spans)
+
+
+def _concurrency(policy: str, calls: int | None, seconds: int | None) -> Concurrency:
+    if policy == Policy.FULL.value:
+        return DEFAULT_CONCURRENCY
+    return Concurrency(Policy(policy), calls or 1, seconds or 60)
+
+
 def _client(row: tuple[Any, ...]) -> Client:
     return Client(
         id=row[0],
@@ -167,5 +209,9 @@ def _client(row: tuple[Any, ...]) -> Client:
         term_capacity=row[10],
         low_balance=LowBalance(row[11], row[12]) if row[11] is not None and row[12] is not None else None,
         locale=row[13],
-        reseller_ids=tuple(row[15]),
+        reseller_ids=tuple(row[21]),
+        timezone=UTC if row[15] == "UTC" else ZoneInfo(row[15]),
+        concurrency=_concurrency(*row[16:19]),
+        charge_max=row[19],
+        refuse_losses=row[20],
     )

@@ -5,6 +5,7 @@ many rows there are.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy.dialects import postgresql
 
 from billing_core.ledger import Entry
+from billing_core.money import DEFAULT_ROUNDING, ONE, read_rounding
 from billing_core.rate_table import Rate
 from billing_core.session import Facts, Leg, Session, State
 from billing_core.storage.tables import entry, session, xdr
@@ -40,6 +42,8 @@ _RATE = (
     "min_volume_seconds",
     "interval_seconds",
     "grace_seconds",
+    "factor",
+    "rounding",
 )
 # What a leg is, which most of its turns leave alone.
 _IDENTITY = (
@@ -57,6 +61,7 @@ _IDENTITY = (
     "rated_for",
     "authorized_at",
     "credit_time_seconds",
+    "decision",
     *_RATE,
 )
 _FACTS = (
@@ -82,6 +87,7 @@ _PROGRESS = (
     "revision",
     "closed_at",
     "estimated",
+    "reserved_seconds",
     *_FACTS,
 )
 _SESSION = (*_PROGRESS, *_IDENTITY)
@@ -154,6 +160,7 @@ def is_progress(before: Session, after: Session) -> bool:
         and before.generation == after.generation
         and before.currency == after.currency
         and before.credit_time_seconds == after.credit_time_seconds
+        and before.decision is after.decision
     )
 
 
@@ -171,6 +178,7 @@ def progress_row(leg: Session) -> tuple[object, ...]:
         leg.revision,
         leg.closed_at,
         leg.estimated,
+        leg.reserved_seconds,
         facts.setup_at,
         facts.connect_at,
         facts.disconnect_at,
@@ -202,6 +210,7 @@ def session_row(leg: Session) -> tuple[object, ...]:
         leg.rated_for,
         leg.authorized_at,
         leg.credit_time_seconds,
+        leg.decision,
         *(_rate_row(leg.rate) if leg.rate else (None,) * len(_RATE)),
     )
 
@@ -215,18 +224,27 @@ def _rate_row(rate: Rate) -> tuple[object, ...]:
         rate.min_volume_seconds,
         rate.interval_seconds,
         rate.grace_seconds,
+        None if rate.factor == ONE else rate.factor,
+        None if rate.rounding == DEFAULT_ROUNDING else str(rate.rounding),
     )
+
+
+def _rate_of(row: Sequence[Any]) -> Rate:
+    terms, (factor, rounding) = row[:7], row[7:]
+    if factor is None and rounding is None:
+        return Rate(*terms)
+    pinned = read_rounding(rounding) if rounding else DEFAULT_ROUNDING
+    return replace(Rate(*terms), factor=factor or ONE, rounding=pinned)
 
 
 def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
-    key, state, session_id, look_at, last_heard_at, reserved, posted, revision, closed_at, estimated = row[
-        :_FACTS_AT
-    ]
+    key, state, session_id, look_at, last_heard_at, reserved, posted = row[:7]
+    revision, closed_at, estimated, reserved_seconds = row[7:_FACTS_AT]
     generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
         _IDENTITY_AT : _IDENTITY_AT + 10
     ]
-    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 10 : _RATE_AT]
+    currency, rated_for, authorized_at, credit_time_seconds, decision = row[_IDENTITY_AT + 10 : _RATE_AT]
     rate = row[_RATE_AT:]
     return Session(
         leg_key=bytes(key),
@@ -245,7 +263,7 @@ def session_of(row: Sequence[Any]) -> Session:
         look_at=look_at,
         last_heard_at=last_heard_at,
         currency=currency,
-        rate=Rate(*rate) if rate[0] is not None else None,
+        rate=_rate_of(rate) if rate[0] is not None else None,
         rated_for=rated_for,
         authorized_at=authorized_at,
         credit_time_seconds=credit_time_seconds,
@@ -254,6 +272,8 @@ def session_of(row: Sequence[Any]) -> Session:
         revision=revision,
         closed_at=closed_at,
         estimated=estimated,
+        reserved_seconds=reserved_seconds,
+        decision=decision,
         facts=Facts(*row[_FACTS_AT:_IDENTITY_AT]),
     )
 

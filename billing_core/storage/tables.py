@@ -62,7 +62,29 @@ rate_table = Table(
     Column("id", Integer, Identity(), primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     _text("currency"),
+    Column("parent_id", Integer, ForeignKey("rate_table.id")),
+    Column("rounding_places", SmallInteger, nullable=False, server_default="6"),
+    Column("rounding_mode", Text, nullable=False, server_default="half_up"),
+    Column("duration_rounding", Text, nullable=False, server_default="up"),
     Column("changed_in", BigInteger, nullable=False),
+)
+
+rate_import = Table(
+    "rate_import",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("rate_table_id", Integer, ForeignKey("rate_table.id"), nullable=False, index=True),
+    _at("at", nullable=False),
+    _text("who"),
+    _text("through"),
+    _text("file"),
+    _text("mode"),
+    Column("added", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+    Column("unchanged", BigInteger, nullable=False),
+    Column("undone_by", BigInteger, ForeignKey("rate_import.id")),
+    comment="Versions of rate tables; one that was rolled back names the version that did it.",
 )
 
 rate = Table(
@@ -79,6 +101,13 @@ rate = Table(
     Column("grace_seconds", Integer, nullable=False),
     _at("effective_from"),
     _at("end_date"),
+    _text("time_profile", nullable=True),
+    Column("number_length_min", SmallInteger, nullable=False, server_default="0"),
+    Column("number_length_max", SmallInteger, nullable=False, server_default="0"),
+    Column("blocked", Boolean, nullable=False, server_default=text("false")),
+    Column("since_import", BigInteger),
+    Column("until_import", BigInteger),
+    comment="A row belongs to the versions from since_import to before until_import; absent is without end.",
 )
 Index("rate_by_table", rate.c.rate_table_id, rate.c.id)
 Index(
@@ -86,8 +115,41 @@ Index(
     rate.c.rate_table_id,
     rate.c.code,
     text("COALESCE(effective_from, '-infinity'::timestamptz)"),
+    text("COALESCE(time_profile, '')"),
     unique=True,
+    postgresql_where=text("until_import IS NULL"),
 )
+
+time_profile = Table(
+    "time_profile",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("spans", JSONB, nullable=False),
+)
+
+exchange_rate = Table(
+    "exchange_rate",
+    metadata,
+    Column("currency", Text, primary_key=True),
+    Column("into", Text, primary_key=True),
+    Column("effective_from", DateTime(timezone=True), primary_key=True),
+    _money("factor"),
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _text("kind"),
+    _text("value"),
+    _text("reason"),
+    _text("who"),
+    _at("created_at", nullable=False),
+    _at("expires_at"),
+    _at("removed_at"),
+)
+Index("block_in_force", block.c.kind, block.c.value, postgresql_where=text("removed_at IS NULL"))
 
 client = Table(
     "client",
@@ -109,6 +171,11 @@ client = Table(
     _text("locale", nullable=True),
     _money("low_balance_threshold", nullable=True),
     Column("low_balance_capacity", Integer),
+    Column("concurrency", Text, nullable=False, server_default="full"),
+    Column("concurrency_calls", Integer),
+    Column("concurrency_seconds", Integer),
+    _money("charge_max", nullable=True),
+    Column("refuse_losses", Boolean, nullable=False, server_default=text("false")),
     Column("company", JSONB, nullable=False),
     Column("changed_in", BigInteger, nullable=False),
 )
@@ -127,6 +194,7 @@ account = Table(
     Column("capacity", Integer),
     Column("orig", Boolean, nullable=False),
     Column("term", Boolean, nullable=False),
+    _money("price_per_minute_max", nullable=True),
 )
 
 balance = Table(
@@ -177,9 +245,13 @@ session = Table(
     Column("min_volume_seconds", Integer),
     Column("interval_seconds", Integer),
     Column("grace_seconds", Integer),
+    _money("factor", nullable=True),
+    _text("rounding", nullable=True),
     _at("rated_for"),
     _at("authorized_at"),
     Column("credit_time_seconds", Integer),
+    Column("reserved_seconds", Integer),
+    _text("decision", nullable=True),
     _money("reserved"),
     _money("posted"),
     Column("revision", Integer, nullable=False),
@@ -264,6 +336,42 @@ reboot = Table(
     _at("done_at"),
 )
 Index("reboot_is_unique", reboot.c.nas, reboot.c.nas_box, reboot.c.event_at, reboot.c.starting, unique=True)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    _at("at", nullable=False),
+    _text("nas"),
+    Column("leg_key", LargeBinary, nullable=False),
+    _text("call_id"),
+    _text("session_id"),
+    Column("client_id", Integer),
+    Column("account_id", Integer),
+    _text("calling"),
+    _text("called"),
+    _text("reason"),
+    _text("facts"),
+    comment="Calls that were refused; what an accepted one was granted for stands in its session.",
+)
+Index("decision_by_call", decision.c.call_id)
+Index("decision_by_session", decision.c.session_id)
+
+disconnect = Table(
+    "disconnect",
+    metadata,
+    Column("leg_key", LargeBinary, primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    _text("nas"),
+    _text("reason"),
+    _at("asked_at", nullable=False),
+    _at("next_at", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _at("done_at"),
+    _text("outcome", nullable=True),
+    comment="Legs that their NAS was or is to be asked to end (RFC 5176).",
+)
+Index("disconnect_to_do", disconnect.c.next_at, postgresql_where=text("done_at IS NULL"))
 
 definition_file = Table(
     "definition_file",

@@ -1,5 +1,6 @@
 """`billing rates`: importing prices, all or nothing, and looking them up."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from billing_command import Billing
 
 from billing_core.admin.rates import Mode, RatesPlan, StoredRate, plan
-from billing_core.rate_table import Rate, rate_table
+from billing_core.rate_table import rate_table
 from billing_core.rates_file import RateRow
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -29,11 +30,7 @@ def row(
 def carried_out(stored: list[StoredRate], planned: RatesPlan) -> list[StoredRate]:
     """Return the rates of a table after the plan, as the database would hold them."""
     by_id = {item.id: item.rate for item in stored} | {item.id: item.rate for item in planned.replaced}
-    ended = {
-        id: Rate(*(getattr(rate, name) for name in Rate.__slots__[:-1]), NOW)
-        for id, rate in by_id.items()
-        if id in planned.ended_ids
-    }
+    ended = {id: replace(rate, end_date=NOW) for id, rate in by_id.items() if id in planned.ended_ids}
     rates = [*(by_id | ended).values(), *planned.new]
     return [StoredRate(id, rate) for id, rate in enumerate(rates)]
 

@@ -1,5 +1,6 @@
 """The longest call that the money pays: found with the cost itself, so the two cannot disagree."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_core.credit_time import credit_time, highest_cost
-from billing_core.money import ZERO, Rounding
+from billing_core.money import ONE, ROUNDING_MODES, ZERO, Rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import cost
 
@@ -23,11 +24,12 @@ def rates(lowest_price, highest_price=3):
         min_volume_seconds=st.integers(0, 90),
         interval_seconds=st.integers(1, 90),
         grace_seconds=st.integers(0, 10),
+        factor=st.sampled_from([ONE, Decimal("0.92"), Decimal("1.0875")]),
+        rounding=st.builds(Rounding, st.integers(0, 6), st.sampled_from(sorted(ROUNDING_MODES))),
     )
 
 
 money = st.decimals(0, 50, places=6)
-roundings = st.builds(Rounding, places=st.integers(0, 6))
 
 
 @pytest.mark.parametrize(("written", "usable", "longest", "expected", "costing"), rows("credit_time.txt"))
@@ -39,13 +41,13 @@ def test_a_call_may_last_as_the_table_says(written, usable, longest, expected, c
     assert cost(price, seconds) == Decimal(costing)
 
 
-@given(rates(-3), money, st.integers(1, 20_000), roundings)
-def test_credit_time_is_the_longest_that_the_money_pays(rate, usable, longest, rounding):
-    seconds = credit_time(rate, usable, longest, rounding)
+@given(rates(-3), money, st.integers(1, 20_000))
+def test_credit_time_is_the_longest_that_the_money_pays(rate, usable, longest):
+    seconds = credit_time(rate, usable, longest)
 
     assert 0 <= seconds <= longest
-    assert highest_cost(rate, seconds, rounding) <= usable
-    assert seconds == longest or highest_cost(rate, seconds + 1, rounding) > usable
+    assert highest_cost(rate, seconds) <= usable
+    assert seconds == longest or highest_cost(rate, seconds + 1) > usable
 
 
 @given(rates(-3), money, st.integers(1, 120), st.data())
@@ -61,17 +63,18 @@ def test_the_highest_cost_is_that_of_the_dearest_second_so_far(rate, seconds):
     assert highest_cost(rate, seconds) == max(cost(rate, second) for second in range(seconds + 1))
 
 
-@given(rates(-3), st.decimals(-5, 5, places=3), st.integers(1, 150), roundings)
-def test_credit_time_is_what_trying_every_second_finds(rate, usable, longest, rounding):
+@given(rates(-3), st.decimals(-5, 5, places=3), st.integers(1, 150))
+def test_credit_time_is_what_trying_every_second_finds(rate, usable, longest):
     seconds = 0
-    while seconds < longest and max(cost(rate, s, rounding) for s in range(seconds + 2)) <= usable:
+    while seconds < longest and max(cost(rate, s) for s in range(seconds + 2)) <= usable:
         seconds += 1
 
-    assert credit_time(rate, usable, longest, rounding) == seconds
+    assert credit_time(rate, usable, longest) == seconds
 
 
 @given(rates(0, 0), money, st.integers(1, 7200))
 def test_at_no_price_a_call_that_can_pay_its_fee_may_last_as_long_as_any(rate, usable, longest):
+    rate = replace(rate, factor=ONE, rounding=Rounding())
     seconds = credit_time(rate, usable, longest)
 
     assert seconds == (longest if rate.setup_fee <= usable else min(longest, rate.grace_seconds))
@@ -83,8 +86,10 @@ def test_who_is_in_debt_may_not_call_at_any_price(rate, usable, longest):
 
 
 def test_cents_that_are_rounded_up_are_not_granted():
-    up = Rounding(places=2, mode="ROUND_UP")
+    up = Rounding(places=2, mode="up")
 
-    assert credit_time(rate("0.0133/min 6/6"), Decimal("0.055"), 7200, up) == 222
-    assert credit_time(rate("0.05/min 6/6"), Decimal("1.005"), 7200, up) == 1200
-    assert highest_cost(rate("0.0133/min 6/6"), 0, up) == ZERO
+    cheap = replace(rate("0.0133/min 6/6"), rounding=up)
+
+    assert credit_time(cheap, Decimal("0.055"), 7200) == 222
+    assert credit_time(replace(rate("0.05/min 6/6"), rounding=up), Decimal("1.005"), 7200) == 1200
+    assert highest_cost(cheap, 0) == ZERO

@@ -1,5 +1,6 @@
 """What a call costs: the clerk's table, and the laws behind it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -60,10 +61,10 @@ def test_a_longer_call_never_costs_less_unless_the_price_is_negative(rate, secon
 
 
 def test_a_rate_table_may_round_to_cents_and_half_a_cent_goes_up():
-    by_the_cent = Rounding(places=2)
+    by_the_cent = replace(rate("0.30/min 1/1"), rounding=Rounding(places=2))
 
-    assert cost(rate("0.30/min 1/1"), 1, by_the_cent) == Decimal("0.01")
-    assert cost(rate("0.30/min 1/1"), 3, by_the_cent) == Decimal("0.02")
+    assert cost(by_the_cent, 1) == Decimal("0.01")
+    assert cost(by_the_cent, 3) == Decimal("0.02")
 
 
 def test_an_amount_of_more_digits_than_a_float_or_a_default_context_holds_stays_exact():
