@@ -4,15 +4,15 @@ One worker reads it during a turn and changes it only between turns, a few clien
 rate table at a time, whenever the database says that a definition changed.
 """
 
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from enum import Enum
 
+from billing_core.block import Blocks
 from billing_core.capacity import CounterKey, Scope, counter_keys
 from billing_core.client import Account, Client
 from billing_core.exchange import Exchange
-from billing_core.money import ONE
 from billing_core.number import normalise
 from billing_core.rate_table import Rate, RateTable
 from billing_core.time_profile import TimeProfile
@@ -27,6 +27,9 @@ class Recognition(Enum):
 
     __hash__ = object.__hash__  # Enum's own is written in Python, and every request looks one up.
 
+
+# Whoever makes tables each other's parents, straight in the database, must not hang a turn.
+_PARENTS_MAX = 32
 
 _Key = tuple[Recognition, str]
 
@@ -45,6 +48,7 @@ class Catalogue:
         self.rate_tables: dict[int, RateTable] = {}
         self.time_profiles: dict[str, TimeProfile] = {}
         self.exchange = Exchange()
+        self.blocks = Blocks()
         self._accounts: dict[int, dict[int, Account]] = {}
         self._recognised: dict[_Key, tuple[Account, ...]] = {}
 
@@ -67,9 +71,7 @@ class Catalogue:
         The longest code wins; of equal ones that of the table nearer to the client. None where there is
         no rate, or no factor between the table's currency and the client's.
         """
-        profiles = [
-            name for name, profile in self.time_profiles.items() if profile.covers(at, client.timezone)
-        ]
+        profiles = _ProfilesInForce(self.time_profiles, at, client.timezone) if self.time_profiles else ()
         found: tuple[Rate, RateTable] | None = None
         chain = self._with_parents(table_id)
         for table in chain:
@@ -80,14 +82,13 @@ class Catalogue:
             return None
         rate, table = found
         factor = self.exchange.factor(table.currency, client.currency, at)
-        rounding = chain[0].rounding
-        if factor is None or (factor == ONE and rounding == rate.rounding):
-            return None if factor is None else rate
-        return replace(rate, factor=factor, rounding=rounding)
+        return None if factor is None else rate.converted(factor, chain[0].rounding)
 
     def _with_parents(self, table_id: int | None) -> list[RateTable]:
         chain: list[RateTable] = []
-        while table_id is not None and (table := self.rate_tables.get(table_id)):
+        while (
+            table_id is not None and (table := self.rate_tables.get(table_id)) and len(chain) < _PARENTS_MAX
+        ):
             chain.append(table)
             table_id = table.parent_id
         return chain
@@ -129,6 +130,19 @@ class Catalogue:
                     self._recognised[key] = rest
                 else:
                     del self._recognised[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _ProfilesInForce:
+    """The names of those time profiles that cover a moment: looked at only when a rate asks for one."""
+
+    profiles: Mapping[str, TimeProfile]
+    at: datetime
+    zone: tzinfo
+
+    def __contains__(self, name: object) -> bool:
+        profile = self.profiles.get(name) if isinstance(name, str) else None
+        return profile is not None and profile.covers(self.at, self.zone)
 
 
 def recognition_keys(account: Account) -> list[_Key]:

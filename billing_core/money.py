@@ -73,6 +73,11 @@ def price_of(
     return rounding.apply(_EXACT.divide(sixtyfold, _SECONDS_PER_MINUTE))
 
 
+def converted(price: Decimal, factor: Decimal) -> Decimal:
+    """Return *price* in the other currency, with all its places."""
+    return price if factor == ONE else _EXACT.multiply(price, factor)
+
+
 def shown(amount: Decimal) -> str:
     """Return *amount* with two decimals, rounded down: an announcement never promises too much."""
     return f"{amount.quantize(_CENT, rounding=decimal.ROUND_FLOOR, context=_EXACT):f}"

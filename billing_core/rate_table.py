@@ -1,11 +1,16 @@
 """Prices: a rate is what calls to one code cost from one moment on; a rate table finds it."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
+from billing_core.compiled_rates import CompiledRates, RateFields, compiled
 from billing_core.money import DEFAULT_ROUNDING, ONE, Rounding
+
+# Of so many codes a table keeps the rates at hand: a few MiB, and no time to let go of.
+_RECENT_MAX = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,13 @@ class Rate:
         """Tell whether the rate no longer holds at *at*."""
         return self.end_date is not None and self.end_date <= at
 
+    def converted(self, factor: Decimal, rounding: Rounding) -> "Rate":
+        """Return it for a client of another currency, or as another table rounds."""
+        if factor == self.factor and (rounding is self.rounding or rounding == self.rounding):
+            return self
+        # Field by field, for this is done for every call, and `dataclasses.replace` takes thrice the time.
+        return Rate(*_fields(self), factor, rounding)
+
     def fits(self, digits: int) -> bool:
         """Tell whether it is for numbers of so many digits."""
         return self.number_length_min <= digits and (
@@ -56,36 +68,45 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class RateTable:
-    """All rates of one price list, by code; of one code the newest comes first."""
+    """All rates of one price list; `rates` are its compiled form, which never changes."""
 
     id: int
     name: str
     currency: str
-    rates: dict[str, tuple[Rate, ...]]
-    code_length_max: int
+    rates: CompiledRates
     parent_id: int | None = None
     rounding: Rounding = DEFAULT_ROUNDING
+    _recent: dict[int, tuple[Rate, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def find(
-        self, number: str, at: datetime, profiles: Collection[str] = (), *, longer_than: int = 0
+        self, number: str, at: datetime, profiles: Container[str] = (), *, longer_than: int = 0
     ) -> Rate | None:
         """Return the rate of the longest code of *number* that is in force at *at*.
 
         Only codes of more than *longer_than* digits count. Of one code the rates of one time profile
         follow each other, and only the last that has begun counts: one that it replaced does not come
         back when it ends. A rate of one of *profiles*, which are those in force at *at*, is preferred to
-        one without.
+        one without. It is rounded as the table says.
         """
-        for length in range(min(len(number), self.code_length_max), longer_than, -1):
-            versions = self.rates.get(number[:length], ())
-            if versions and (found := _in_force(versions, len(number), at, profiles)):
+        for code, code_number in reversed(self.rates.prefixes(number)):
+            if len(code) <= longer_than:
+                return None
+            versions = self._recent.get(code_number) or self._remember(code, code_number)
+            if found := _in_force(versions, len(number), at, profiles):
                 return found
         return None
 
+    def _remember(self, code: str, code_number: int) -> tuple[Rate, ...]:
+        """Keep the rates of a code for the next call to it, but never those of all codes."""
+        if len(self._recent) >= _RECENT_MAX:
+            self._recent.clear()
+        fields = self.rates.versions(code, code_number)
+        versions = tuple([Rate(*one, ONE, self.rounding) for one in fields])
+        self._recent[code_number] = versions
+        return versions
 
-def _in_force(
-    versions: tuple[Rate, ...], digits: int, at: datetime, profiles: Collection[str]
-) -> Rate | None:
+
+def _in_force(versions: tuple[Rate, ...], digits: int, at: datetime, profiles: Container[str]) -> Rate | None:
     """Return which of one code's *versions*, the newest first, holds for a number of so many *digits*."""
     seen: set[str | None] = set()
     without_profile = None
@@ -95,54 +116,11 @@ def _in_force(
         seen.add(rate.time_profile)
         if rate.has_ended(at):
             continue
-        if rate.time_profile in profiles:
-            return rate
         if rate.time_profile is None:
             without_profile = rate
+        elif rate.time_profile in profiles:
+            return rate
     return without_profile
-
-
-class RateTableBuilder:
-    """Builds a rate table piece by piece, since nobody can wait for a large one."""
-
-    def __init__(
-        self,
-        id: int,
-        name: str,
-        currency: str,
-        parent_id: int | None = None,
-        rounding: Rounding = DEFAULT_ROUNDING,
-    ) -> None:
-        """Begin a table without rates."""
-        self._parent_id = parent_id
-        self._rounding = rounding
-        self._id = id
-        self._name = name
-        self._currency = currency
-        self._rates: dict[str, tuple[Rate, ...]] = {}
-        self._code_length_max = 0
-
-    def add(self, rates: Iterable[Rate]) -> None:
-        """Add rates, in any order."""
-        for rate in rates:
-            others = self._rates.get(rate.code)
-            versions = (rate,) if others is None else (*others, rate)
-            if others is not None:
-                versions = tuple(sorted(versions, key=_effective_timestamp, reverse=True))
-            self._rates[rate.code] = versions
-            self._code_length_max = max(self._code_length_max, len(rate.code))
-
-    def build(self) -> RateTable:
-        """Return the table of all rates added."""
-        return RateTable(
-            self._id,
-            self._name,
-            self._currency,
-            self._rates,
-            self._code_length_max,
-            self._parent_id,
-            self._rounding,
-        )
 
 
 def rate_table(
@@ -154,10 +132,22 @@ def rate_table(
     rounding: Rounding = DEFAULT_ROUNDING,
 ) -> RateTable:
     """Build a rate table at once; *rates* may come in any order."""
-    builder = RateTableBuilder(id, name, currency, parent_id, rounding)
-    builder.add(rates)
-    return builder.build()
+    return RateTable(id, name, currency, compiled(map(_fields, rates)), parent_id, rounding)
 
 
-def _effective_timestamp(rate: Rate) -> float:
-    return rate.effective_from.timestamp() if rate.effective_from else float("-inf")
+# All that a list of rates says of one; the rest is the client's and the table's.
+_fields: Callable[[Rate], RateFields] = attrgetter(
+    "code",
+    "destination",
+    "price_per_minute",
+    "setup_fee",
+    "min_volume_seconds",
+    "interval_seconds",
+    "grace_seconds",
+    "effective_from",
+    "end_date",
+    "time_profile",
+    "number_length_min",
+    "number_length_max",
+    "blocked",
+)

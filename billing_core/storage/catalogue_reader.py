@@ -1,12 +1,18 @@
-"""Keeps a worker's catalogue up to date, a bounded piece at a time, so that no turn waits for it."""
+"""Keeps a worker's catalogue up to date, a bounded piece at a time, so that no turn waits for it.
 
-from collections.abc import Generator, Iterator, Sequence
+A rate table of one piece is compiled here, at once. A larger one is compiled by a process of its own, and
+until its file is there the worker goes on with what it has.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC
+from itertools import chain, islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
 
+from billing_core.block import Block, BlockKind, blocks
 from billing_core.catalogue import Catalogue
 from billing_core.client import (
     DEFAULT_CONCURRENCY,
@@ -18,10 +24,13 @@ from billing_core.client import (
     Policy,
     Status,
 )
+from billing_core.compiled_rates import CompiledRates, compiled
 from billing_core.exchange import ExchangeRate, exchange
 from billing_core.money import Rounding
-from billing_core.rate_table import Rate, RateTable, RateTableBuilder
+from billing_core.rate_table import RateTable
+from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.connection import translated
+from billing_core.storage.rates_compiler import OPEN_RATES, fetched_rates
 from billing_core.time_profile import Span, TimeProfile
 
 # So many rows are read between two turns: some 10 ms of work.
@@ -53,23 +62,24 @@ _TABLES = """
 
 _TABLE_CHANGE = "SELECT changed_in FROM rate_table WHERE id = %s"
 
-_RATES = """
-    SELECT id, code, destination, price_per_minute, setup_fee, min_volume_seconds, interval_seconds,
-        grace_seconds, effective_from, end_date, time_profile, number_length_min, number_length_max, blocked
-    FROM rate WHERE rate_table_id = %s AND id > %s AND until_import IS NULL ORDER BY id LIMIT %s"""
-
 _TIME_PROFILES = "SELECT name, spans FROM time_profile"
 
 _EXCHANGE_RATES = 'SELECT currency, "into", factor, effective_from FROM exchange_rate'
+
+_BLOCKS = "SELECT kind, value, expires_at, reason FROM block WHERE removed_at IS NULL"
 
 
 class CatalogueReader:
     """Follows the definitions in the database; the catalogue's version is the last one wholly in use."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Fill *catalogue*, beginning with nothing."""
+    def __init__(self, catalogue: Catalogue, files: CompiledFiles | None = None) -> None:
+        """Fill *catalogue*, beginning with nothing; without *files* every table is compiled right here."""
         self._catalogue = catalogue
+        self._files = files
         self._work: Iterator[None] | None = None
+        self._is_waiting = False
+        self._is_complete = False
+        self._wanted = 0
         self._tables_read: dict[int, int] = {}
         self._last_client = (0, 0)
 
@@ -79,18 +89,28 @@ class CatalogueReader:
         return self._catalogue.version
 
     @property
+    def is_complete(self) -> bool:
+        """Tell whether all definitions have been read once, be they older by now."""
+        return self._is_complete
+
+    @property
     def is_behind(self) -> bool:
-        """Tell whether a change has been taken over only in part."""
-        return self._work is not None
+        """Tell whether there is more to do at once; waiting for a file is nothing to do."""
+        return self._work is not None and not self._is_waiting
 
     def step(self, connection: Connection) -> bool:
         """Take over a bounded piece of what changed; return whether nothing is left to take over."""
         with translated():
-            if self._work is None:
+            if self._work is None or self._is_waiting:
                 version = self._select(connection, _VERSION)[0][0]
                 if version == self._catalogue.version:
+                    self._rest()
                     return True
-                self._work = self._take_over(connection, version)
+                if version != self._wanted or self._work is None:
+                    # If more changed while we wait for a file, that more need not wait.
+                    self._wanted = version
+                    self._work = self._take_over(connection, version)
+            self._is_waiting = False
             try:
                 next(self._work)
             except StopIteration:
@@ -100,63 +120,115 @@ class CatalogueReader:
                 raise
         return False
 
-    def read_all(self, connection: Connection) -> None:
-        """Take over everything that changed."""
-        while not self.step(connection):
-            pass
+    def read_all(self, connection: Connection, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Take over everything that changed, or stop when *is_over* says so."""
+        while not is_over() and not self.step(connection):
+            if self._is_waiting and self._files is not None:
+                self._files.pause()
+
+    def close(self) -> None:
+        """Stop whoever works for us."""
+        if self._files is not None:
+            self._files.close()
+
+    def _rest(self) -> None:
+        """Nothing is left to do."""
+        self._work = None
+        self._is_waiting = False
+        self._is_complete = True
+        if self._files is not None:
+            self._files.is_compiling()  # Somebody must see that it ended.
 
     def _take_over(self, connection: Connection, version: int) -> Iterator[None]:
         """Read rate tables first, so that no client ever meets one that is not there."""
-        replaced: list[RateTable] = []
-        for row in self._select(connection, _TABLES, self._catalogue.version):
-            if self._tables_read.get(row[0]) == row[3]:
-                continue
-            before = self._catalogue.rate_tables.get(row[0])
-            if not (yield from self._read_table(connection, *row)):
-                return  # Changed while it was read: the next step begins again with the newer version.
-            replaced += [before] if before else []
+        changed = self._select(connection, _TABLES, self._catalogue.version)
+        changed = [row for row in changed if self._tables_read.get(row[0]) != row[3]]
+        # When one changes while it is read, the next step begins again with the newer version.
+        large = yield from self._take_over_small(connection, changed)
+        if large is None:
+            return
+        others = self._take_over_others(connection, version)
+        if all(row[0] in self._catalogue.rate_tables for row in large):
+            yield from others  # They know these tables, if not yet with these rates.
+        while large:
+            rates = yield from self._compiled([(row[0], row[3]) for row in large])
+            self._put(rates, *large.pop(0))
+        yield from others
+        self._catalogue.version = version
+        self._is_complete = True
+
+    def _take_over_others(self, connection: Connection, version: int) -> Iterator[None]:
+        """Take over everything but rate tables."""
         while len(self._read_clients(connection, version)) == _CLIENTS_AT_ONCE:
             yield
         self._read_small_tables(connection)
         limited = self._select(connection, _LIMITED_RESELLERS)
         self._catalogue.limited_resellers = frozenset(id for (id,) in limited)
-        self._catalogue.version = version
-        for table in replaced:
-            yield from _dismantle(table)
+
+    def _take_over_small(
+        self, connection: Connection, changed: Sequence[tuple[Any, ...]]
+    ) -> Generator[None, None, list[tuple[Any, ...]] | None]:
+        """Take over what can be read at once, and return the rest; None when a table changed meanwhile."""
+        large, read = [], 0
+        for row in changed:
+            if read >= _RATES_AT_ONCE:
+                yield
+                read = 0
+            rates = self._rates(connection, row[0])
+            if rates is None:
+                large.append(row)
+            elif self._select(connection, _TABLE_CHANGE, row[0]) == [(row[3],)]:
+                self._put(rates, *row)
+            else:
+                return None
+            read += _RATES_AT_ONCE if rates is None else len(rates)
+        return large
 
     def _read_small_tables(self, connection: Connection) -> None:
         profiles = self._select(connection, _TIME_PROFILES)
         self._catalogue.time_profiles = {name: TimeProfile(name, _spans(spans)) for name, spans in profiles}
         rates = self._select(connection, _EXCHANGE_RATES)
         self._catalogue.exchange = exchange(ExchangeRate(*row) for row in rates)
+        barred = self._select(connection, _BLOCKS)
+        self._catalogue.blocks = blocks(Block(BlockKind(kind), *rest) for kind, *rest in barred)
 
-    def _read_table(
+    def _put(
         self,
-        connection: Connection,
+        rates: CompiledRates,
         table_id: int,
         name: str,
         currency: str,
         changed_in: int,
         parent_id: int | None,
         *rounding: Any,
-    ) -> Generator[None, None, bool]:
-        """Read a rate table in pieces and put it to use whole; return False if it changed meanwhile."""
-        builder = RateTableBuilder(table_id, name, currency, parent_id, Rounding(*rounding))
-        for piece in self._rates(connection, table_id):
-            builder.add(piece)
-            if len(piece) == _RATES_AT_ONCE:
-                yield
-        if self._select(connection, _TABLE_CHANGE, table_id) != [(changed_in,)]:
-            return False
-        self._catalogue.put_rate_table(builder.build())
+    ) -> None:
+        """Put a table to use, whole."""
+        table = RateTable(table_id, name, currency, rates, parent_id, Rounding(*rounding))
+        self._catalogue.put_rate_table(table)
         self._tables_read[table_id] = changed_in
-        return True
+        if self._files is not None:
+            self._files.remove_before(table_id, changed_in)
 
-    def _rates(self, connection: Connection, table_id: int) -> Iterator[list[Rate]]:
-        last_id = 0
-        while found := self._select(connection, _RATES, table_id, last_id, _RATES_AT_ONCE):
-            last_id = found[-1][0]
-            yield [Rate(*row[1:]) for row in found]
+    def _rates(self, connection: Connection, table_id: int) -> CompiledRates | None:
+        """Return a table's rates as they are now; None if they are many, and there are files for that."""
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN;" + OPEN_RATES, (table_id,))
+            try:
+                rates = fetched_rates(cursor, _RATES_AT_ONCE)
+                first = list(islice(rates, _RATES_AT_ONCE))
+                is_large = len(first) == _RATES_AT_ONCE and self._files is not None
+                return None if is_large else compiled(chain(first, rates))
+            finally:
+                cursor.execute("ROLLBACK")
+
+    def _compiled(self, wanted: Sequence[tuple[int, int]]) -> Generator[None, None, CompiledRates]:
+        """Wait for the file of the first table *wanted*; should it change, the next step begins again."""
+        assert self._files is not None
+        while (rates := self._files.find(*wanted[0])) is None:
+            self._files.compile(wanted)
+            self._is_waiting = True
+            yield
+        return rates
 
     def _read_clients(self, connection: Connection, version: int) -> Sequence[tuple[Any, ...]]:
         """Read the next clients up to *version*: a newer one's rate table may not have been read."""
@@ -174,14 +246,6 @@ class CatalogueReader:
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             return cursor.fetchall()
-
-
-def _dismantle(table: RateTable) -> Iterator[None]:
-    """Give back a replaced table's memory in pieces: all at once would hold up a turn as well."""
-    while table.rates:
-        for _ in range(min(len(table.rates), _RATES_AT_ONCE)):
-            table.rates.popitem()
-        yield
 
 
 def _spans(spans: Sequence[tuple[Sequence[int], int, int]]) -> tuple[Span, ...]:
