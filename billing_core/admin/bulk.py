@@ -56,10 +56,14 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     if not rows:
         return
     columns = list(rows[0])
-    lines = (_line(row[column] for column in columns) for row in rows)
+    copy(connection, table.name, columns, (_line(row[column] for column in columns) for row in rows))
+
+
+def copy(connection: Connection, table: str, columns: Iterable[str], lines: Iterator[bytes]) -> None:
+    """Give *lines*, one or more at a time in COPY's text format, to a table."""
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor:
-        cursor.copy_expert(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN", _Stream(lines))
+        cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _Stream(lines))
 
 
 def update(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

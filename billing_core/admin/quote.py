@@ -4,17 +4,19 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, or_, select, tuple_
 
 from billing_core.admin.inventory import among
 from billing_core.admin.output import CommandError, Record
-from billing_core.admin.rates import rates_for
+from billing_core.admin.prices import put_prices
 from billing_core.authorization import AuthorizationRequest, Authorized, Candidate, Denied, decide, identify
 from billing_core.balance import Balance
+from billing_core.block import Block, BlockKind, Blocks, blocks
 from billing_core.capacity import Counter, CounterKey, Scope, counter_keys
 from billing_core.catalogue import Catalogue
-from billing_core.client import Account, BillBy, Client, LowBalance, Status
+from billing_core.client import Account, BillBy, Client, Concurrency, LowBalance, Policy, Status
 from billing_core.limits import Limits
 from billing_core.number import normalise
 from billing_core.rating import billed_seconds, cost
@@ -49,6 +51,7 @@ def quote(connection: Connection, account: str, dialled: str, seconds: int | Non
         "currency": client.currency if client else None,
         "authorized": isinstance(outcome, Authorized),
         "denial": outcome.reason.value if isinstance(outcome, Denied) else None,
+        "because": (outcome.because or None) if isinstance(outcome, Denied) else None,
         "credit_time_seconds": outcome.credit_time_seconds if isinstance(outcome, Authorized) else None,
         "reserved": outcome.reserved if isinstance(outcome, Authorized) else None,
         "available": outcome.available if isinstance(outcome, Authorized) else None,
@@ -129,20 +132,27 @@ def _catalogue(connection: Connection, label: str, dialled: str) -> Catalogue:
     clients = list(connection.execute(select(tables.client).where(among(tables.client.c.id, owners))))
     for row in clients:
         accounts = [_account(item) for item in rows if item.client_id == row.id]
-        catalogue.put_client(_client(row, parents), accounts)
+        catalogue.put_client(client_of(row, parents), accounts)
     table_ids = {row.rate_table_id for row in clients}
-    wanted = select(tables.rate_table).where(among(tables.rate_table.c.id, table_ids))
     numbers = {normalise(dialled.removeprefix(row.tech_prefix)) or "" for row in rows}
-    for table in connection.execute(wanted).all():
-        catalogue.put_rate_table(rates_for(connection, table, numbers))
+    put_prices(connection, catalogue, table_ids, numbers)
+    catalogue.blocks = _blocks(connection)
     return catalogue
+
+
+def _blocks(connection: Connection) -> Blocks:
+    block = tables.block.c
+    statement = select(block.kind, block.value, block.expires_at, block.reason)
+    rows = connection.execute(statement.where(block.removed_at.is_(None)))
+    return blocks(Block(BlockKind(kind), *rest) for kind, *rest in rows)
 
 
 def _account(row: Row[Any]) -> Account:
     return Account(**row._mapping)
 
 
-def _client(row: Row[Any], parents: dict[int, int | None]) -> Client:
+def client_of(row: Row[Any], parents: dict[int, int | None]) -> Client:
+    """Return the client of a row of `client`; *parents* are those of the resellers."""
     has_low_balance = row.low_balance_threshold is not None and row.low_balance_capacity is not None
     return Client(
         id=row.id,
@@ -161,7 +171,16 @@ def _client(row: Row[Any], parents: dict[int, int | None]) -> Client:
         else None,
         locale=row.locale,
         reseller_ids=_chain(row.reseller_id, parents),
+        timezone=ZoneInfo(row.timezone),
+        concurrency=_concurrency(row),
+        charge_max=row.charge_max,
+        refuse_losses=row.refuse_losses,
     )
+
+
+def _concurrency(row: Row[Any]) -> Concurrency:
+    fields = {"calls": row.concurrency_calls, "seconds": row.concurrency_seconds}
+    return Concurrency(Policy(row.concurrency), **{key: n for key, n in fields.items() if n is not None})
 
 
 def _chain(reseller_id: int | None, parents: dict[int, int | None]) -> tuple[int, ...]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.rates_file import RateRow, read_rates
+from billing_core.rates_file import RateRow, RatesReader, read_rates
 from billing_core.settings import SettingsError, amount
 
 HEADER = (
     "code,destination,price_per_minute,setup_fee,min_volume_seconds,interval_seconds,grace_seconds,"
-    "effective_from,end_date,time_profile"
+    "effective_from,end_date,time_profile,number_length_min,number_length_max,blocked"
 )
 
 
@@ -22,8 +22,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "rates.csv"
 
 
-def rows(file: Path, content: str | bytes) -> list[RateRow]:
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+def rows(file: Path, content: str | bytes | Path) -> list[RateRow]:
+    if content != file:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return list(read_rates(file))
 
 
@@ -37,7 +38,7 @@ def faults(file: Path, content: str | bytes) -> list[str]:
 
 
 def test_a_full_row_is_read_field_by_field(file):
-    row = '44,"UK, ""London""",-0.05,0.3,30,6,2,2026-01-01,2026-12-31T22:00:00+02:00,'
+    row = '44,"UK, ""London""",-0.05,0.3,30,6,2,2026-01-01,2026-12-31T22:00:00+02:00,night,9,11,true'
 
     assert rows(file, f"{HEADER}\n{row}\n") == [
         RateRow(
@@ -51,17 +52,22 @@ def test_a_full_row_is_read_field_by_field(file):
             grace_seconds=2,
             effective_from=datetime(2026, 1, 1, tzinfo=UTC),
             end_date=datetime(2026, 12, 31, 20, tzinfo=UTC),
+            time_profile="night",
+            number_length_min=9,
+            number_length_max=11,
+            blocked=True,
         )
     ]
 
 
-@pytest.mark.parametrize("content", ["price_per_minute,code\n0.05,44", f"{HEADER}\n44,,0.05,,,,,,,\n"])
+@pytest.mark.parametrize("content", ["price_per_minute,code\n0.05,44", f"{HEADER}\n44,,0.05,,,,,,,,,,\n"])
 def test_absent_columns_and_empty_fields_have_defaults(file, content):
     [row] = rows(file, content)
 
     assert (row.code, row.price_per_minute, row.destination) == ("44", Decimal("0.05"), "")
     assert (row.setup_fee, row.min_volume_seconds, row.interval_seconds, row.grace_seconds) == (0, 1, 1, 0)
-    assert (row.effective_from, row.end_date) == (None, None)
+    assert (row.effective_from, row.end_date, row.time_profile) == (None, None, None)
+    assert (row.number_length_min, row.number_length_max, row.blocked) == (0, 0, False)
 
 
 def test_a_byte_order_mark_windows_line_ends_and_blank_lines_are_accepted(file):
@@ -115,7 +121,9 @@ FIELDS = {
     ): '"0001-01-01T00:00:00+02:00" is a date that does not exist',
     ("effective_from", "2026-01-01T00:00:00"): '"2026-01-01T00:00:00" names no time zone; add Z for UTC,'
     " or an offset as +02:00",
-    ("time_profile", "night"): '"night": time profiles are not supported; leave it empty',
+    ("number_length_min", "41"): '"41" is not a number of digits from 0 (no bound) to 40',
+    ("number_length_max", "-1"): '"-1" is not a number of digits from 0 (no bound) to 40',
+    ("blocked", "yes"): '"yes" is neither true nor false',
 }
 
 
@@ -132,6 +140,30 @@ def test_an_end_is_after_its_beginning(file):
     content = "code,price_per_minute,effective_from,end_date\n44,1,2026-01-01,2026-01-01T00:00:00Z\n"
 
     assert faults(file, content) == ["2: end_date: is not after effective_from"]
+
+
+def test_the_longest_number_is_not_shorter_than_the_shortest(file):
+    content = "code,price_per_minute,number_length_min,number_length_max\n44,1,9,8\n44,1,9,0\n"
+
+    assert faults(file, content)[0] == (
+        "2: number_length_max: is less than number_length_min, 9; write 0 for no bound"
+    )
+
+
+def test_a_time_profile_must_be_one_that_exists(file):
+    file.write_text("code,price_per_minute,time_profile\n44,1,nigth\n44,1,night\n44,1,\n")
+    reader = RatesReader(file, time_profiles={"night", "peak"})
+
+    assert [row.time_profile for row in reader.rows()] == ["night", None]
+    assert [str(fault) for fault in reader.faults] == [
+        f'{file}:2: time_profile: there is no time profile "nigth"; did you mean "night"?'
+    ]
+
+
+def test_a_code_may_have_a_rate_for_each_time_profile(file):
+    content = "code,price_per_minute,time_profile\n44,1,\n44,2,night\n44,3,peak\n"
+
+    assert len(rows(file, content)) == 3
 
 
 def test_a_rate_that_is_there_twice_shows_both_lines(file):
@@ -170,8 +202,8 @@ FILES = {
     b"code;price_per_minute\n44;1": "1: columns are divided by semicolons; use commas",
     b"code\tprice_per_minute\n44\t1": "1: columns are divided by tabs; use commas",
     b"code,price_per_minute,pricing\n": "1: pricing: unknown column"
-    "; known here: code, destination, effective_from, end_date, grace_seconds, interval_seconds,"
-    " min_volume_seconds, price_per_minute, setup_fee, time_profile",
+    "; known here: blocked, code, destination, effective_from, end_date, grace_seconds, interval_seconds,"
+    " min_volume_seconds, number_length_max, number_length_min, price_per_minute, setup_fee, time_profile",
     b"code,price_per_minute,code\n": "1: code: this column is there twice; keep one",
     b"price_per_minute\n1": "1: code: this column is missing",
     b"code,price_per_minute\n44,1,2": "2: has 3 fields, but there are 2 columns; text with a comma"
@@ -185,13 +217,52 @@ FILES = {
     + b"1" * 9000: "2: the line has 8192 octets or more; one row stands on one line",
     "code,price_per_minute\n44,1\n".encode("utf-16"): "1: is UTF-16; save it as UTF-8",
     "code,price_per_minute\n44,1\n".encode("utf-16-be"): "1: has a NUL octet; save the file as UTF-8 text",
-    b"PK\x03\x04rest": "1: is a spreadsheet or an archive; export it as CSV",
+    b"PK\x03\x04rest": "is no workbook that can be read (File is not a zip file); save it again, or export"
+    " it as CSV",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "1: is a workbook of old Excel, or one with a password; save it as"
+    " XLSX or CSV",
 }
 
 
 @pytest.mark.parametrize("content", FILES, ids=lambda content: str(content[:30]))
 def test_a_file_that_is_no_rates_file_is_refused_with_a_remedy(file, content):
     assert [fault.removeprefix(f"{file}: ") for fault in faults(file, content)] == [FILES[content]]
+
+
+def test_lines_are_counted_right_in_every_block_of_a_large_file(file):
+    lines = [f"1{number},0.{number % 7}1" for number in range(60_000)]
+    lines[20_000] = "1,2,3"  # In a block without anything else that needs a closer look.
+    lines[40_000] = '"quoted'
+    lines[50_000] = "\xff"
+
+    found = faults(file, "code,price_per_minute\r\n" + "\r\n".join(lines))
+
+    assert [fault.split(":")[0] for fault in found] == ["20002", "40002", "50002"]
+
+
+def test_a_line_without_an_end_is_not_read_into_memory(file):
+    with file.open("wb") as stream:
+        stream.write(b"code,price_per_minute\n44,1\n")
+        stream.truncate(1 << 34)
+
+    assert faults(file, file) == ["3: has a NUL octet; save the file as UTF-8 text"]
+
+
+def test_the_progress_reaches_the_end(file):
+    file.write_text("code,price_per_minute\n" + "".join(f"1{number},1\n" for number in range(90_000)))
+    parts = []
+
+    assert len(list(RatesReader(file, progress=parts.append).rows())) == 90_000
+    assert len(parts) > 2
+    assert (parts == sorted(parts), parts[-1]) == (True, 1)
+
+
+def test_a_csv_has_no_sheets(file):
+    file.write_text("code,price_per_minute\n44,1\n")
+    reader = RatesReader(file, sheet="Prices")
+
+    assert list(reader.rows()) == []
+    assert "is no XLSX workbook" in reader.faults[0].message
 
 
 def test_a_missing_file_is_named(file):
