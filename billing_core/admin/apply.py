@@ -7,7 +7,7 @@ time. Calls go on meanwhile: nothing that a turn locks is touched before the las
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select
@@ -19,7 +19,8 @@ from billing_core.admin.definitions import Definitions, load
 from billing_core.admin.desired import Desired, desired
 from billing_core.admin.difference import Diff, RatesChange, differences
 from billing_core.admin.inventory import Inventory, among, inventory
-from billing_core.admin.rates import Mode, RatesPlan, read_plan
+from billing_core.admin.rates_changes import RatesPlan, compare
+from billing_core.admin.rates_staging import stage
 from billing_core.admin.record import record
 from billing_core.settings import Fault, SettingsError
 from billing_core.storage.schema import engine
@@ -60,7 +61,8 @@ def apply_files(
     try:
         with database.connect() as connection, connection.begin() as transaction:
             version = connection.execute(select(catalogue.c.version).with_for_update()).scalar_one()
-            now = connection.execute(select(func.now())).scalar_one()
+            # Not the transaction's begin, which is from before it waited for the lock.
+            now = connection.execute(select(func.clock_timestamp())).scalar_one()
             digests = _digests(connection, sources)
             if only_if_changed:
                 sources = [source for source in sources if not source.digests.items() <= digests.items()]
@@ -102,11 +104,17 @@ def _source(path: Path) -> _Source:
     }
     digests = {str(path): sha256(definitions.document.text.encode()).hexdigest()}
     try:
-        digests |= {note: sha256(file.read_bytes()).hexdigest() for note, file in rates.values()}
+        digests |= {note: _digest(file) for note, file in rates.values()}
     except OSError as error:
         fault = Fault(Path(error.filename), 0, "", f"cannot be read: {error.strerror}")
         raise SettingsError([fault]) from None
     return _Source(path, definitions, digests, rates)
+
+
+def _digest(file: Path) -> str:
+    """Return the digest of a file that may be larger than memory."""
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def _digests(connection: Connection, sources: Sequence[_Source]) -> dict[str, str]:
@@ -153,11 +161,12 @@ class _Work:
                 if self._digests.get(note) != source.digests[note]:
                     known = self._before.rate_tables.get(table)
                     table_id = known.id if known else None
-                    yield table, read_plan(self._connection, table_id, file, Mode.UPDATE, self._now)
+                    staged = stage(self._connection, file, self._after.inventory.time_profiles)
+                    yield table, compare(self._connection, staged, table_id, table, self._now)
 
     def _summaries(self) -> Iterator[RatesChange]:
-        for table, planned in self._rates.items():
-            yield planned.summary(table)
+        for planned in self._rates.values():
+            yield planned.change
 
     def write(self, diff: Diff, author: Author) -> None:
         """Write what changes, and with which content the files were applied."""

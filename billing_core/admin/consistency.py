@@ -7,18 +7,24 @@ from sqlalchemy import Connection, or_, select, union
 
 from billing_core.admin.desired import Desired, Place
 from billing_core.admin.difference import label
-from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, among
+from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named, among
 from billing_core.catalogue import Recognition, recognition_keys
 from billing_core.client import Account
 from billing_core.settings import Fault, nearest
 from billing_core.storage import tables
 
+# Which field of which kind of definition names a definition of which other kind.
 _REFERENCES = (
     ("reseller", "parent", "reseller"),
+    ("rate_table", "parent", "rate_table"),
     ("client", "reseller", "reseller"),
     ("client", "rate_table", "rate_table"),
     ("client", "term_rate_table", "rate_table"),
 )
+_LOOPS = {
+    "reseller": "is a reseller below itself",
+    "rate_table": "is a rate table whose prices come from itself",
+}
 _RATE_TABLES = ("rate_table", "term_rate_table")
 
 
@@ -28,17 +34,24 @@ def faults(connection: Connection, before: Inventory, after: Desired) -> Iterato
     yield from unknown
     yield from _loops(after)
     if not unknown:
+        yield from _currencies_of_parents(after)
         yield from _other_currencies(after)
     yield from _changed_currencies(connection, before, after)
     yield from _ambiguous_accounts(connection, after)
 
 
+def _kinds(inventory: Inventory) -> dict[str, Named]:
+    return {
+        "reseller": inventory.resellers,
+        "rate_table": inventory.rate_tables,
+        "client": inventory.clients,
+    }
+
+
 def _unknown_names(after: Desired) -> Iterator[Fault]:
-    inventory = after.inventory
-    known = {"reseller": inventory.resellers, "rate_table": inventory.rate_tables}
+    known = _kinds(after.inventory)
     for kind, field, target in _REFERENCES:
-        items = inventory.clients if kind == "client" else inventory.resellers
-        for name, item in items.items():
+        for name, item in known[kind].items():
             wanted = item.fields[field]
             place = after.place((kind, name), field)
             if wanted is not None and wanted not in known[target] and place:
@@ -56,32 +69,58 @@ def _missing_currencies(after: Desired) -> Iterator[Fault]:
 
 
 def _loops(after: Desired) -> Iterator[Fault]:
-    resellers = after.inventory.resellers
-    for name in resellers:
-        chain = [name]
-        parent = resellers[name].fields["parent"]
-        while parent in resellers and parent not in chain:
-            chain.append(parent)
-            parent = resellers[parent].fields["parent"]
-        place = after.place(("reseller", name), "parent")
-        if parent == name and place:
-            path = " -> ".join([*chain, name])
-            yield place.fault(f"is a reseller below itself: {path}; one of them must have another parent")
+    for kind, sentence in _LOOPS.items():
+        items = _kinds(after.inventory)[kind]
+        for name in items:
+            chain = [name]
+            parent = items[name].fields["parent"]
+            while parent in items and parent not in chain:
+                chain.append(parent)
+                parent = items[parent].fields["parent"]
+            place = after.place((kind, name), "parent")
+            if parent == name and place:
+                path = " -> ".join([*chain, name])
+                yield place.fault(f"{sentence}: {path}; one of them must have another parent")
+
+
+def _currencies_of_parents(after: Desired) -> Iterator[Fault]:
+    """A call is priced by one table or its parents: all of them count in the same money."""
+    tables = after.inventory.rate_tables
+    for name, item in tables.items():
+        parent, currency = item.fields["parent"], item.fields["currency"]
+        if parent is None or tables[parent].fields["currency"] == currency:
+            continue
+        named = after.named.get(("rate_table", name), {})
+        place = (
+            named.get("parent")
+            or named.get("currency")
+            or after.place(("rate_table", parent), "currency")
+            or after.place(("rate_table", name), "parent")
+        )
+        if place:
+            yield place.fault(
+                f'rate table "{name}" is in {currency}, but its parent "{parent}" is in'
+                f" {tables[parent].fields['currency']}; a parent must have the same currency"
+            )
 
 
 def _other_currencies(after: Desired) -> Iterator[Fault]:
-    """A client's balance and the prices he pays are in one currency."""
+    """Prices in another currency than the client's balance need a factor between the two."""
+    pairs = {
+        (rate.fields["currency"], rate.fields["into"]) for rate in after.inventory.exchange_rates.values()
+    }
     for name, item in after.inventory.clients.items():
         for field in _RATE_TABLES:
-            table = item.fields[field]
+            table, own = item.fields[field], item.fields["currency"]
             if table is None:
                 continue
             currency = after.inventory.rate_tables[table].fields["currency"]
             place = after.place(("client", name), field) or after.place(("rate_table", table), "currency")
-            if currency != item.fields["currency"] and place:
+            if currency != own and (currency, own) not in pairs and place:
                 yield place.fault(
-                    f'client "{name}" is in {item.fields["currency"]}, but rate table "{table}" is in'
-                    f" {currency}; give the client a rate table in his own currency"
+                    f'client "{name}" is in {own}, but rate table "{table}" is in {currency}; give the client'
+                    f" a rate table in {own}, or define what his calls are converted by:"
+                    f' [[exchange_rate]] currency = "{currency}", into = "{own}", factor, effective_from'
                 )
 
 

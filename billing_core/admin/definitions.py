@@ -1,106 +1,55 @@
-"""billing.toml: definitions of resellers, rate tables and clients, to be applied to the database.
+"""billing.toml: definitions of resellers, prices and clients, to be applied to the database.
 
 Applying sets the fields that a file names and leaves all others alone, so each definition tells by
 `fields` which were named. Whether a name that is referred to exists only the database can tell.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from billing_core.client import BillBy, Status
-from billing_core.currency import CURRENCIES
-from billing_core.number import normalise
+from billing_core.admin import definition_checks as checks
+from billing_core.admin.definition_values import (
+    AccountName,
+    Ani,
+    Capacity,
+    Currency,
+    Email,
+    ExistingFile,
+    Factor,
+    Instant,
+    Ip,
+    Locale,
+    MoneyNotNegative,
+    Password,
+    RoundingMode,
+    TechPrefix,
+)
+from billing_core.admin.output import instant
+from billing_core.admin.week_spans import read_span
+from billing_core.client import BillBy, Policy, Status
 from billing_core.settings import (
     Array,
     Document,
-    Fault,
-    KeyPath,
     Money,
     Name,
-    PathBeside,
     Section,
     Text,
     Timezone,
-    address,
     default,
     different,
-    nearest,
     one_of,
     read,
-    repeated,
     validate,
+    written,
 )
+from billing_core.time_profile import Span
 
 _OCTETS_MAX = 200_000_000
-_NAME_OCTETS_MAX = 253  # What a User-Name can carry (RFC 2865 section 5).
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-_LOCALE = re.compile(r"[A-Za-z]{2,3}([_-]([A-Za-z]{2}|[0-9]{3}))?")
-_TECH_PREFIX = re.compile(r"[0-9*#]{0,32}")
-
-
-def _currency(code: str) -> str:
-    if code not in CURRENCIES:
-        raise ValueError(
-            f'"{code}" is not a currency of ISO 4217, such as "EUR"{nearest(code.upper(), CURRENCIES)}'
-        )
-    return code
-
-
-def _email(text: str) -> str:
-    if text and not (_EMAIL.fullmatch(text) and len(text) <= 254):
-        raise ValueError(f'"{text}" is not one email address in Latin letters, such as "noc@example.com"')
-    return text
-
-
-def _locale(text: str) -> str:
-    if not _LOCALE.fullmatch(text):
-        raise ValueError(f'"{text}" is not a locale, such as "en" or "en_US"')
-    return text
-
-
-def _account_name(text: str) -> str:
-    if not 0 < len(text.encode()) <= _NAME_OCTETS_MAX:
-        raise ValueError(f"must be 1 to {_NAME_OCTETS_MAX} octets, as a User-Name can carry")
-    return text
-
-
-def _password(text: str) -> str:
-    if not 0 < len(text.encode()) <= 256:
-        raise ValueError("must be 1 to 256 octets")
-    return text
-
-
-def _ip(text: str) -> str:
-    return str(address(text))
-
-
-def _ani(text: str) -> str:
-    number = normalise(text)
-    if number is None or len(number) > 40:
-        raise ValueError(f'"{text}" is not a number; write digits only, such as "442071234567"')
-    return number
-
-
-def _tech_prefix(text: str) -> str:
-    if not _TECH_PREFIX.fullmatch(text):
-        raise ValueError(f'"{text}" is not a tech prefix; write at most 32 of the characters 0-9 * #')
-    return text
-
-
-def _existing(file: Path) -> Path:
-    if not file.is_file():
-        raise ValueError(f"{file} is not there; paths are relative to this file")
-    return file
-
-
-Capacity = Annotated[int, Field(ge=0, le=2_147_483_647)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Email = Annotated[Text, AfterValidator(_email)]
 
 
 class Definition(Section):
@@ -120,12 +69,48 @@ class Reseller(Definition):
     capacity: Capacity | None = None
 
 
+class TimeProfile(Definition):
+    """A name for some spans of the week, by which rates say when they hold."""
+
+    name: Name
+    spans: Annotated[Array[Annotated[Span, written(read_span)]], Field(min_length=1)]
+
+
+class ExchangeRate(Definition):
+    """One unit of `currency` is `factor` units of `into`, from `effective_from` on."""
+
+    currency: Currency
+    into: Currency
+    factor: Factor
+    effective_from: Instant
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others."""
+        return exchange_rate_name(self.currency, self.into, self.effective_from)
+
+
+def exchange_rate_name(currency: str, into: str, effective_from: datetime) -> str:
+    """Return what an exchange rate is called, as it has no name of its own."""
+    return f"{currency} into {into} from {instant(effective_from)}"
+
+
+class Rounding(Definition):
+    """How the cost of a leg is rounded; see `billing_core.money.Rounding`."""
+
+    places: Annotated[int, Field(ge=0, le=8)] = 6
+    mode: RoundingMode = "half_up"
+
+
 class RateTable(Definition):
     """Prices in one currency; without `rates` they are imported by command."""
 
     name: Name
     currency: Currency | None = None
-    rates: Annotated[PathBeside, AfterValidator(_existing)] | None = None
+    rates: ExistingFile | None = None
+    parent: Name | None = None
+    rounding: Rounding = default({})
+    duration_rounding: RoundingMode = "up"
 
 
 class LowBalance(Definition):
@@ -133,6 +118,14 @@ class LowBalance(Definition):
 
     threshold: Money
     capacity: Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Concurrency(Definition):
+    """A client's policy for parallel calls; see `billing_core.client.Concurrency`."""
+
+    policy: Annotated[Policy, one_of({policy.value: policy for policy in Policy})]
+    calls: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = None
+    seconds: Annotated[int, Field(ge=10, le=3600)] | None = None
 
 
 class Company(Definition):
@@ -153,14 +146,15 @@ class Company(Definition):
 class Account(Definition):
     """How calls of a client are recognised; see `billing_core.client.Account`."""
 
-    name: Annotated[Text, AfterValidator(_account_name)] | None = None
-    password: Annotated[Text, AfterValidator(_password)] | None = default(None, repr=False)
-    ip: Annotated[str, AfterValidator(_ip)] | None = None
-    ani: Annotated[str, AfterValidator(_ani)] | None = None
-    tech_prefix: Annotated[str, AfterValidator(_tech_prefix)] = ""
+    name: AccountName | None = None
+    password: Password | None = default(None, repr=False)
+    ip: Ip | None = None
+    ani: Ani | None = None
+    tech_prefix: TechPrefix = ""
     capacity: Capacity | None = None
     orig: bool = True
     term: bool = False
+    price_per_minute_max: Money | None = None
 
 
 class Client(Definition):
@@ -179,14 +173,19 @@ class Client(Definition):
     capacity: Capacity | None = None
     term_rate_table: Name | None = None
     term_capacity: Capacity | None = None
-    locale: Annotated[str, AfterValidator(_locale)] | None = None
+    locale: Locale | None = None
     low_balance: LowBalance | None = None
+    concurrency: Concurrency = default({"policy": "full"})
+    charge_max: MoneyNotNegative | None = None
+    refuse_losses: bool = False
     company: Company | None = None
     account: Array[Account] = ()
 
 
 class _File(Section):
     reseller: Array[Reseller] = ()
+    time_profile: Array[TimeProfile] = ()
+    exchange_rate: Array[ExchangeRate] = ()
     rate_table: Array[RateTable] = ()
     client: Array[Client] = ()
 
@@ -196,74 +195,26 @@ class Definitions:
     """What a file defines; `document.line_of(("client", 3, "rate_table"))` tells where a field stands."""
 
     resellers: tuple[Reseller, ...]
+    time_profiles: tuple[TimeProfile, ...]
+    exchange_rates: tuple[ExchangeRate, ...]
     rate_tables: tuple[RateTable, ...]
     clients: tuple[Client, ...]
     document: Document
 
 
+_CHECKS = (
+    checks.names,
+    checks.exchange_rates,
+    checks.concurrency,
+    checks.account_parts,
+    checks.ambiguous_accounts,
+)
+
+
 def load(path: Path) -> Definitions:
     """Read a definitions file; raise SettingsError with every fault."""
     document = read(path, _OCTETS_MAX)
-    file = validate(_File, document, _names, _account_parts, _ambiguous_accounts)
-    return Definitions(file.reseller, file.rate_table, file.client, document)
-
-
-# --- what no single value tells: values that are faulty by themselves are None here -----------------
-
-
-def _names(document: Document) -> Iterator[Fault]:
-    for kind in ("reseller", "rate_table", "client"):
-        names = (((*path, "name"), table.get("name")) for path, table in document.tables(kind))
-        for path, first in repeated(names):
-            yield document.fault(path, f"is the name of the {kind} on line {document.line_of(first)} too")
-
-
-def _accounts(document: Document) -> Iterator[tuple[KeyPath, dict[str, Any], dict[str, Any]]]:
-    """Yield each account with its path and its client."""
-    for path, client in document.tables("client"):
-        for place, account in enumerate(client.get("account") or ()):
-            yield (*path, "account", place), client, account
-
-
-def _account_parts(document: Document) -> Iterator[Fault]:
-    for path, _client, account in _accounts(document):
-        if "name" in account and "password" not in account:
-            yield document.fault((*path, "password"), "missing; an account with a name needs a password")
-        if "password" in account and "name" not in account:
-            yield document.fault((*path, "name"), "missing; a password belongs to an account with a name")
-        if account.keys().isdisjoint(("name", "password", "ip", "ani")):
-            yield document.fault(path, "recognises no call; give a name and password, an ip or an ani")
-
-
-def _marks(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what a call of the account is recognised by, in the form in which calls are compared."""
-    if name := account.get("name"):
-        yield "name", name
-    if ip := account.get("ip"):
-        yield "ip", _ip(ip)
-    if ani := account.get("ani"):
-        yield "ani", _ani(ani)
-
-
-def _ambiguous_accounts(document: Document) -> Iterator[Fault]:
-    """Find accounts that one call would fit equally well: who pays would be left to chance."""
-    first: dict[tuple[str, str, str, str], tuple[KeyPath, str]] = {}
-    for path, client, account in _accounts(document):
-        prefix = account.get("tech_prefix", "")
-        legs = [leg for leg, on in (("orig", True), ("term", False)) if account.get(leg, on)]
-        if client.get("status") == "deleted" or prefix is None:
-            continue
-        for kind, value in _marks(account):
-            keys = [(kind, value, prefix, leg) for leg in legs]
-            label = f'account {kind} "{value}" of client "{client.get("name")}"'
-            if other := next((first[key] for key in keys if key in first), None):
-                yield document.fault((*path, kind), _ambiguity(document, label, *other))
-            for key in keys:
-                first.setdefault(key, (path, label))
-
-
-def _ambiguity(document: Document, label: str, other: KeyPath, other_label: str) -> str:
-    return (
-        f"{label} and {other_label} (line {document.line_of(other)}) fit the same calls;"
-        " give one another tech_prefix, or switch one off"
+    file = validate(_File, document, *_CHECKS)
+    return Definitions(
+        file.reseller, file.time_profile, file.exchange_rate, file.rate_table, file.client, document
     )

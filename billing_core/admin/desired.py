@@ -4,13 +4,23 @@ Fields that a file names are set, others are left; `client.account` is one field
 is no longer named is switched off. Of several files a later one has the last word.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing_core.admin.definitions import Client, Company, Definitions, LowBalance
+from billing_core.admin.definitions import (
+    Client,
+    Company,
+    Concurrency,
+    Definition,
+    Definitions,
+    LowBalance,
+    Rounding,
+)
 from billing_core.admin.inventory import ACCOUNT_FIELDS, COMPANY, Fields, Inventory, Item, Named
+from billing_core.admin.week_spans import written_span
 from billing_core.settings import Document, Fault, KeyPath
+from billing_core.time_profile import Span
 
 Key = tuple[str, str]
 """A kind and a name, as `("client", "Customer A")`."""
@@ -59,27 +69,36 @@ class Desired:
 def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
     """Return what *files* ask for, beginning with what there is *before*."""
     after = Inventory(
-        dict(before.resellers), dict(before.rate_tables), dict(before.clients), dict(before.accounts)
+        dict(before.resellers),
+        dict(before.rate_tables),
+        dict(before.clients),
+        dict(before.accounts),
+        dict(before.time_profiles),
+        dict(before.exchange_rates),
     )
     result = Desired(after)
     for file in files:
-        for place, reseller in enumerate(file.resellers):
-            at = Place(file.document, ("reseller", place))
-            _set(result, after.resellers, ("reseller", reseller.name), _flat(reseller), reseller.fields, at)
-        for place, table in enumerate(file.rate_tables):
-            at = Place(file.document, ("rate_table", place))
-            _set(result, after.rate_tables, ("rate_table", table.name), _flat(table), table.fields, at)
-        for place, client in enumerate(file.clients):
-            at = Place(file.document, ("client", place))
-            _set(result, after.clients, ("client", client.name), _flat(client), client.fields, at)
-            _set_accounts(result, client, at)
+        for kind, items, definitions in _kinds(after, file):
+            for place, definition in enumerate(definitions):
+                at = Place(file.document, (kind, place))
+                _set(result, items, (kind, definition.name), definition, at)
+                if isinstance(definition, Client):
+                    _set_accounts(result, definition, at)
     return result
 
 
-def _set(
-    result: Desired, items: Named, key: Key, values: Fields, named: Mapping[str, object], at: Place
-) -> None:
+def _kinds(after: Inventory, file: Definitions) -> Iterator[tuple[str, Named, Sequence[Any]]]:
+    """Yield the key of each kind of definition, the items of it, and what the file says of them."""
+    yield "reseller", after.resellers, file.resellers
+    yield "time_profile", after.time_profiles, file.time_profiles
+    yield "exchange_rate", after.exchange_rates, file.exchange_rates
+    yield "rate_table", after.rate_tables, file.rate_tables
+    yield "client", after.clients, file.clients
+
+
+def _set(result: Desired, items: Named, key: Key, definition: Definition, at: Place) -> None:
     """Set in an item the fields that are named; a new one has the defaults of all others."""
+    values, named = _flat(definition), definition.fields
     known = items.get(key[1])
     if known is None:
         items[key[1]] = Item(None, values)
@@ -107,6 +126,8 @@ def _flat(definition: Any) -> Fields:
 
 def _flat_field(definition: Any, name: str, value: Any) -> Fields:
     match value:
+        case Rounding() | Concurrency():
+            return {f"{name}.{part}": _plain(getattr(value, part)) for part in type(value).model_fields}
         case Company():
             return {f"{COMPANY}{part}": text for part, text in value.fields.items()}
         case LowBalance():
@@ -115,11 +136,19 @@ def _flat_field(definition: Any, name: str, value: Any) -> Fields:
             return {"low_balance.threshold": None, "low_balance.capacity": None}
         case None if name == "company":
             return {}
+    return {name: _plain(value)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as the database gives it."""
+    match value:
         case tuple():
-            return {name: list(value)}
+            return [_plain(item) for item in value]
+        case Span():
+            return written_span(value)
         case str():
-            return {name: str(value)}
-    return {name: value}
+            return str(value)
+    return value
 
 
 # --- accounts: one field of a client --------------------------------------------------------------

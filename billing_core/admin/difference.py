@@ -42,13 +42,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RatesChange:
-    """How many rates of a table an import adds, replaces, ends and finds as they are."""
+    """How many rates of a table an import adds, replaces, ends and finds as they are.
+
+    `warned` of the new and changed ones look like a mistake; the first are described in `warnings`.
+    """
 
     table: str
     new: int
     changed: int
     ended: int
     unchanged: int
+    warned: int = 0
+    warnings: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Tell whether anything changes."""
@@ -106,6 +111,8 @@ def differences(before: Inventory, after: Inventory) -> tuple[Change, ...]:
     """Return every field that differs, resellers first."""
     return (
         *_of_kind("reseller", before.resellers, after.resellers),
+        *_of_kind("time_profile", before.time_profiles, after.time_profiles),
+        *_of_kind("exchange_rate", before.exchange_rates, after.exchange_rates),
         *_of_kind("rate_table", before.rate_tables, after.rate_tables),
         *_of_kind("client", before.clients, after.clients),
         *_of_accounts(before, after),

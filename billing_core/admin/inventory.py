@@ -10,11 +10,23 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
 
+from billing_core.admin.definitions import exchange_rate_name
+from billing_core.admin.week_spans import kept_span, written_span
 from billing_core.storage import tables
 
 Fields = dict[str, Any]
 
-ACCOUNT_FIELDS = ("name", "password", "ip", "ani", "tech_prefix", "capacity", "orig", "term")
+ACCOUNT_FIELDS = (
+    "name",
+    "password",
+    "ip",
+    "ani",
+    "tech_prefix",
+    "capacity",
+    "orig",
+    "term",
+    "price_per_minute_max",
+)
 COMPANY = "company."
 
 # Fields of a client that stand in a column of the same name, and those whose column has another.
@@ -29,10 +41,23 @@ CLIENT_COLUMNS = (
     "capacity",
     "term_capacity",
     "locale",
+    "charge_max",
+    "refuse_losses",
 )
 SECTION_COLUMNS = {
     "low_balance.threshold": "low_balance_threshold",
     "low_balance.capacity": "low_balance_capacity",
+    "concurrency.policy": "concurrency",
+    "concurrency.calls": "concurrency_calls",
+    "concurrency.seconds": "concurrency_seconds",
+}
+
+# Fields of a rate table but its parent, with their columns.
+RATE_TABLE_COLUMNS = {
+    "currency": "currency",
+    "rounding.places": "rounding_places",
+    "rounding.mode": "rounding_mode",
+    "duration_rounding": "duration_rounding",
 }
 
 
@@ -53,23 +78,25 @@ Named = dict[str, Item]
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All resellers and rate tables, the clients that matter, and their accounts by client."""
+    """All that many have in common, the clients that matter, and their accounts by client.
+
+    An exchange rate never has an id; its name is all of its key.
+    """
 
     resellers: Named = field(default_factory=dict)
     rate_tables: Named = field(default_factory=dict)
     clients: Named = field(default_factory=dict)
     accounts: dict[str, list[Item]] = field(default_factory=dict)
+    time_profiles: Named = field(default_factory=dict)
+    exchange_rates: Named = field(default_factory=dict)
 
 
 def inventory(
     connection: Connection, client_names: Collection[str], rate_table_names: Collection[str]
 ) -> Inventory:
-    """Read resellers, rate tables, and the clients with these names or using these rate tables."""
+    """Read all but clients, and the clients with these names or using these rate tables."""
     resellers = _resellers(connection)
-    rate_tables = {
-        row.name: Item(row.id, {"currency": row.currency})
-        for row in connection.execute(select(tables.rate_table))
-    }
+    rate_tables = _rate_tables(connection)
     references = _References(resellers, rate_tables)
     table_ids = {rate_tables[name].id for name in rate_table_names if name in rate_tables}
     client = tables.client
@@ -82,7 +109,14 @@ def inventory(
         row.name: Item(row.id, references.client_fields(row))
         for row in connection.execute(select(client).where(wanted))
     }
-    return Inventory(resellers, rate_tables, clients, _accounts(connection, clients))
+    return Inventory(
+        resellers,
+        rate_tables,
+        clients,
+        _accounts(connection, clients),
+        _time_profiles(connection),
+        _exchange_rates(connection),
+    )
 
 
 def among(column: Column[Any], values: Collection[object]) -> ColumnElement[bool]:
@@ -95,6 +129,33 @@ def _resellers(connection: Connection) -> Named:
     names = {row.id: row.name for row in rows}
     return {
         row.name: Item(row.id, {"parent": names.get(row.parent_id), "capacity": row.capacity}) for row in rows
+    }
+
+
+def _rate_tables(connection: Connection) -> Named:
+    rows = connection.execute(select(tables.rate_table)).all()
+    names = {row.id: row.name for row in rows}
+    return {
+        row.name: Item(
+            row.id,
+            {field: getattr(row, column) for field, column in RATE_TABLE_COLUMNS.items()}
+            | {"parent": names.get(row.parent_id)},
+        )
+        for row in rows
+    }
+
+
+def _time_profiles(connection: Connection) -> Named:
+    return {
+        row.name: Item(row.id, {"spans": [written_span(kept_span(span)) for span in row.spans]})
+        for row in connection.execute(select(tables.time_profile))
+    }
+
+
+def _exchange_rates(connection: Connection) -> Named:
+    return {
+        exchange_rate_name(row.currency, row.into, row.effective_from): Item(None, dict(row._mapping))
+        for row in connection.execute(select(tables.exchange_rate))
     }
 
 

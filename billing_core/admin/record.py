@@ -1,10 +1,12 @@
 """Writes a difference of definitions: what is new, what changes, the audit, the version, the counters."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_core.admin import bulk
 from billing_core.admin.audit import Author, write_audit
@@ -13,6 +15,7 @@ from billing_core.admin.difference import Diff
 from billing_core.admin.inventory import (
     CLIENT_COLUMNS,
     COMPANY,
+    RATE_TABLE_COLUMNS,
     SECTION_COLUMNS,
     Fields,
     Inventory,
@@ -20,7 +23,9 @@ from billing_core.admin.inventory import (
     Named,
     among,
 )
-from billing_core.admin.rates import RatesPlan, write_plan
+from billing_core.admin.rates_changes import RatesPlan
+from billing_core.admin.rates_changes import write as write_rates
+from billing_core.admin.week_spans import read_span, stored_span
 from billing_core.money import ZERO
 from billing_core.storage import tables
 
@@ -40,8 +45,12 @@ def record(
     """
     after = _with_ids(connection, after)
     version = diff.version
-    with_rates = {name for name, planned in rates.items() if planned.summary(name)}
+    with_rates = {name for name, planned in rates.items() if planned.change}
     _write(connection, tables.reseller, before.resellers, after.resellers, _reseller_rows(after))
+    _write(
+        connection, tables.time_profile, before.time_profiles, after.time_profiles, _time_profile_rows(after)
+    )
+    _write_exchange_rates(connection, before, after)
     _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_rows(after, version))
     _write(connection, tables.client, before.clients, after.clients, _client_rows(after, version))
     _write_balances(connection, before, after)
@@ -49,7 +58,7 @@ def record(
     for name in with_rates:
         table_id = after.rate_tables[name].id
         assert table_id is not None
-        write_plan(connection, table_id, rates[name], now)
+        write_rates(connection, table_id, rates[name], author)
     _mark_changed(connection, before, after, with_rates, version)
     write_audit(connection, diff, author, now)
     connection.execute(update(tables.catalogue).values(version=version))
@@ -62,6 +71,8 @@ def _with_ids(connection: Connection, after: Inventory) -> Inventory:
         _named_with_ids(connection, tables.rate_table, after.rate_tables),
         _named_with_ids(connection, tables.client, after.clients),
         _accounts_with_ids(connection, after.accounts),
+        _named_with_ids(connection, tables.time_profile, after.time_profiles),
+        after.exchange_rates,
     )
 
 
@@ -103,9 +114,27 @@ def _reseller_rows(after: Inventory) -> dict[str, Fields]:
     }
 
 
-def _table_rows(after: Inventory, version: int) -> dict[str, Fields]:
+def _time_profile_rows(after: Inventory) -> dict[str, Fields]:
     return {
-        name: {"id": item.id, "name": name, "currency": item.fields["currency"], "changed_in": version}
+        name: {
+            "id": item.id,
+            "name": name,
+            "spans": json.dumps([stored_span(read_span(span)) for span in item.fields["spans"]]),
+        }
+        for name, item in after.time_profiles.items()
+    }
+
+
+def _table_rows(after: Inventory, version: int) -> dict[str, Fields]:
+    ids = _ids(after.rate_tables)
+    return {
+        name: {
+            "id": item.id,
+            "name": name,
+            **{column: item.fields[field] for field, column in RATE_TABLE_COLUMNS.items()},
+            "parent_id": ids[item.fields["parent"]],
+            "changed_in": version,
+        }
         for name, item in after.rate_tables.items()
     }
 
@@ -134,6 +163,20 @@ def _company(fields: Fields) -> dict[str, Any]:
 
 def _ids(items: Named) -> dict[str | None, int | None]:
     return {None: None} | {name: item.id for name, item in items.items()}
+
+
+def _write_exchange_rates(connection: Connection, before: Inventory, after: Inventory) -> None:
+    """Write the few factors that are new or other than before; their key is all but the factor."""
+    changed = [
+        item.fields
+        for name, item in after.exchange_rates.items()
+        if before.exchange_rates.get(name) is not item
+    ]
+    if changed:
+        statement = upsert(tables.exchange_rate)
+        key = list(tables.exchange_rate.primary_key)
+        factor = {"factor": statement.excluded.factor}
+        connection.execute(statement.on_conflict_do_update(index_elements=key, set_=factor), changed)
 
 
 def _write_balances(connection: Connection, before: Inventory, after: Inventory) -> None:

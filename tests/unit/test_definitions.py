@@ -1,12 +1,24 @@
 """Definitions: what a file names, and what is said of every fault."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from billing_core.admin.definitions import Account, Client, Definitions, RateTable, Reseller, load
+from billing_core.admin.definitions import (
+    Account,
+    Client,
+    Concurrency,
+    Definitions,
+    ExchangeRate,
+    RateTable,
+    Reseller,
+    Rounding,
+    TimeProfile,
+    load,
+)
 from billing_core.client import BillBy, Status
 from billing_core.currency import CURRENCIES
 from billing_core.rates_file import read_rates
@@ -66,7 +78,7 @@ def test_the_rates_of_the_sample_can_be_read():
         assert bought.price_per_minute < tables["Retail EUR"][code].price_per_minute
 
 
-@pytest.mark.parametrize("model", [Reseller, RateTable, Client, Account])
+@pytest.mark.parametrize("model", [Reseller, TimeProfile, ExchangeRate, RateTable, Client, Account])
 def test_the_sample_explains_every_key(model):
     sample = SAMPLE.read_text()
     tables = {"account": "[[client.account]]", "company": "[client.company]"}
@@ -77,6 +89,22 @@ def test_the_sample_explains_every_key(model):
         if tables.get(key, "") not in sample
         or (key not in tables and not re.search(rf"(?m)^#? *{key} = ", sample))
     ] == []
+
+
+@pytest.mark.parametrize(("key", "model"), [("concurrency", Concurrency), ("rounding", Rounding)])
+def test_the_sample_shows_every_part_of_what_is_written_on_one_line(key, model):
+    shown = " ".join(re.findall(rf"(?m)^#? *{key} = (.*)$", SAMPLE.read_text()))
+
+    assert [part for part in model.model_fields if f"{part} = " not in shown] == []
+
+
+def test_what_the_sample_shows_in_comments_can_be_used(tmp_path):
+    sample = SAMPLE.read_text().replace("rates/", f"{SAMPLE.parent}/rates/")
+    examples = re.findall(r"(?m)^#   ((?:parent|concurrency|charge_max|price_per_minute_max) = .*)$", sample)
+
+    assert len(examples) == 6
+    for example in examples:
+        definitions(tmp_path, sample.replace(f"#   {example}", example))
 
 
 def test_the_defaults_that_the_sample_states_are_the_defaults(tmp_path):
@@ -139,6 +167,45 @@ def test_a_password_is_never_shown(tmp_path):
     assert "hunter2" not in repr(found)
 
 
+def test_a_new_rate_table_rounds_half_up_to_six_places_and_durations_up(tmp_path):
+    [table] = definitions(tmp_path, "[[rate_table]]\nname = 'A'").rate_tables
+
+    assert (table.rounding.places, table.rounding.mode, table.duration_rounding) == (6, "half_up", "up")
+    assert (table.parent, dict(table.fields)) == (None, {"name": "A"})
+
+
+INSTANTS = [
+    ('"2026-01-01"', datetime(2026, 1, 1, tzinfo=UTC)),
+    ("2026-01-01", datetime(2026, 1, 1, tzinfo=UTC)),
+    ('"2026-01-01T02:00:00+02:00"', datetime(2026, 1, 1, tzinfo=UTC)),
+    ("2026-01-01T00:00:00Z", datetime(2026, 1, 1, tzinfo=UTC)),
+]
+
+
+def exchange_rate(factor: str = "2", effective_from: str = '"2026-01-01"', into: str = "EUR") -> str:
+    return f"""[[exchange_rate]]
+currency = "USD"
+into = "{into}"
+factor = {factor}
+effective_from = {effective_from}
+"""
+
+
+@pytest.mark.parametrize(("written", "moment"), INSTANTS)
+def test_an_exchange_rate_begins_at_a_moment_or_with_a_day_of_utc(tmp_path, written, moment):
+    [rate] = definitions(tmp_path, exchange_rate(effective_from=written)).exchange_rates
+
+    assert rate.effective_from == moment
+    assert rate.name == "USD into EUR from 2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("factor", ["0.92", "1", "0.000000000001", "999999999.999999999999"])
+def test_a_factor_is_kept_to_its_last_digit(tmp_path, factor):
+    [rate] = definitions(tmp_path, exchange_rate(f'"{factor}"')).exchange_rates
+
+    assert rate.factor == Decimal(factor)
+
+
 # --- faults -----------------------------------------------------------------------------------------
 
 
@@ -188,6 +255,106 @@ locale = "english"
         '19: client.account.ip: "gw.example" is not an IP address',
         "22: client.name: is the name of the client on line 6 too",
         '23: client.locale: "english" is not a locale, such as "en" or "en_US"',
+    ]
+
+
+RATING = """[[time_profile]]
+name = "peak"
+spans = ["mon-fri 08:00-20:00", "weekend"]
+[[time_profile]]
+name = "peak"
+spans = []
+[[exchange_rate]]
+currency = "USD"
+into = "EURO"
+factor = 0.92
+effective_from = "2026-13-01"
+[[exchange_rate]]
+currency = "USD"
+into = "USD"
+factor = "-1"
+effective_from = 2026-01-01T00:00:00
+[[rate_table]]
+name = "Retail"
+rounding = { places = 9, mode = "half-up" }
+duration_rounding = "ceil"
+[[client]]
+name = "A"
+charge_max = "-0.01"
+refuse_losses = "yes"
+concurrency = { policy = "share" }
+[[client]]
+name = "B"
+concurrency = { policy = "slice", seconds = 9, calls = 2 }
+[[client]]
+name = "C"
+concurrency = { policy = "fair", calls = 0 }
+[[client]]
+name = "D"
+concurrency = { policy = "full", seconds = 60 }
+[[client]]
+name = "E"
+concurrency = { policy = "slice", second = 60 }
+[[client.account]]
+ani = "4420"
+price_per_minute_max = 0.5
+[[client]]
+name = "F"
+concurrency = "none"
+"""
+
+
+def test_every_fault_of_prices_and_policies_is_reported_at_once(tmp_path):
+    assert faults(tmp_path, RATING) == [
+        '3: time_profile.spans: "weekend" is not a span of the week; write weekdays and hours,'
+        ' as in "mon-fri 08:00-20:00" or "sat,sun 22:00-06:00"',
+        "5: time_profile.name: is the name of the time_profile on line 2 too",
+        "6: time_profile.spans: must name at least 1",
+        '9: exchange_rate.into: "EURO" is not a currency of ISO 4217, such as "EUR"; did you mean "EUR"?',
+        '10: exchange_rate.factor: 0.92 is not exact without quotes; write it as a string: "0.92"',
+        '11: exchange_rate.effective_from: must be a moment, such as "2026-12-31T22:00:00Z", or a date,'
+        ' such as "2026-12-31"',
+        '14: exchange_rate.into: is "USD" like `currency`; name another one',
+        "15: exchange_rate.factor: must be a factor above 0 in quotes: at most 9 digits,"
+        ' and 12 more after a point, as in "0.92"',
+        '16: exchange_rate.effective_from: "2026-01-01 00:00:00" names no time zone; add Z for UTC,'
+        " or an offset as +02:00",
+        "19: rate_table.rounding.places: 9 is too large; the most is 8",
+        '19: rate_table.rounding.mode: "half-up" is not known; did you mean "half_up"?',
+        '20: rate_table.duration_rounding: "ceil" is not known; known here: down, half_even, half_up, up',
+        '23: client.charge_max: "-0.01" is below zero; the least is "0"',
+        "24: client.refuse_losses: must be true or false without quotes, not a string",
+        '25: client.concurrency.calls: missing; policy "share" needs calls',
+        "28: client.concurrency.seconds: 9 is too small; the least is 10",
+        '28: client.concurrency.calls: belongs to policy "share", not to "slice"; remove it',
+        '31: client.concurrency.policy: "fair" is not known; known here: full, none, share, slice',
+        "31: client.concurrency.calls: 0 is too small; the least is 1",
+        '34: client.concurrency.seconds: belongs to policy "slice", not to "full"; remove it',
+        '37: client.concurrency.second: unknown key; did you mean "seconds"?',
+        '37: client.concurrency.seconds: missing; policy "slice" needs seconds',
+        "40: client.account.price_per_minute_max: 0.5 is not exact without quotes;"
+        ' write it as a string: "0.5"',
+        "43: client.concurrency: must be a table, not a string",
+    ]
+
+
+@pytest.mark.parametrize(
+    "factor", ['"0"', '"0.0"', '"1.0000000000001"', '"1234567890"', "true", '"1e3"', "-1"]
+)
+def test_a_factor_is_a_positive_number_of_few_digits(tmp_path, factor):
+    [fault] = faults(tmp_path, exchange_rate(factor))
+
+    assert fault.startswith("4: exchange_rate.factor: must be a factor above 0 in quotes")
+
+
+def test_two_exchange_rates_of_one_pair_begin_at_different_moments(tmp_path):
+    same = exchange_rate(effective_from='"2026-01-01T01:00:00+01:00"')
+    others = exchange_rate(into="GBP") + exchange_rate(effective_from='"2026-01-02"')
+
+    assert len(definitions(tmp_path, exchange_rate() + others).exchange_rates) == 3
+    assert faults(tmp_path, exchange_rate() + same) == [
+        "6: exchange_rate: has the currencies and the date of the one on line 1; keep one,"
+        " or give it another effective_from"
     ]
 
 
