@@ -1,4 +1,4 @@
-"""Looking after legs that fell silent: reservations never used, Stops that never came, reboots."""
+"""Looking after legs that nobody speaks of: unused reservations, slices to renew, lost Stops, reboots."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -9,6 +9,7 @@ from enum import StrEnum
 from billing_core.books import Books
 from billing_core.capacity import counter_keys
 from billing_core.catalogue import Catalogue
+from billing_core.concurrency import awaits_renewal
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.ports import SweepTurn
@@ -28,7 +29,7 @@ class OnSilence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did to one leg: `xdr` when it was charged, none when only released or left."""
+    """What a sweep did to one leg: `xdr` when it was charged, none when only released, renewed or left."""
 
     session: Session
     xdr: Xdr | None
@@ -97,20 +98,26 @@ class Sweep:
                 turn.reboot_done(reboot_id)
             return self._close(turn, ended, now, self._end)
 
-    def _expire(self, session: Session, now: datetime) -> Session:
-        return expire(session, self._on_silence(session.nas), self.limits, now)
+    def _expire(self, books: Books, session: Session, now: datetime) -> Swept:
+        if awaits_renewal(session):
+            # Only a switch that ends calls when asked to is granted slices.
+            return Swept(books.renew(session, self.limits, now, can_disconnect=True), None)
+        after = expire(session, self._on_silence(session.nas), self.limits, now)
+        return self._put(books, session, after, now)
 
-    def _end(self, session: Session, now: datetime) -> Session:
+    def _end(self, books: Books, session: Session, now: datetime) -> Swept:
         if session.state is State.RESERVED:
-            return replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
-        return closed_in_silence(session, self._on_silence(session.nas), now)
+            after = replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
+        else:
+            after = closed_in_silence(session, self._on_silence(session.nas), now)
+        return self._put(books, session, after, now)
 
     def _close(
         self,
         turn: SweepTurn,
         leg_keys: Sequence[bytes],
         now: datetime,
-        end: Callable[[Session, datetime], Session],
+        look_after: Callable[[Books, Session, datetime], Swept],
     ) -> list[Swept] | None:
         clients = self._catalogue.clients
         owners = turn.owners(leg_keys)
@@ -130,7 +137,7 @@ class Sweep:
             for key in counter_keys(clients[session.client_id], session.account_id)
         }
         books = Books(balances, leg_keys, sessions, turn.lock_counters(counters), clients)
-        swept = [self._put(books, session, end(session, now), now) for session in sessions.values()]
+        swept = [look_after(books, session, now) for session in sessions.values()]
         turn.record(books.changes)
         return swept
 

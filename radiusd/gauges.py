@@ -1,4 +1,4 @@
-"""What the supervisor itself measures: sums over the database, and its workers."""
+"""What the supervisor itself measures: sums over the database, its workers, and calls it had ended."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -14,9 +14,10 @@ from radiusd.workers import Workers
 class SupervisorGauges(Collector):
     """The last measured gauges, and how often a worker was replaced."""
 
-    def __init__(self, workers: Workers) -> None:
-        """Measure nothing yet."""
+    def __init__(self, workers: Workers, disconnects: Mapping[tuple[str, str], int]) -> None:
+        """Measure nothing yet; *disconnects* counts calls that were to be ended, by NAS and outcome."""
         self._workers = workers
+        self._disconnects = disconnects
         self._gauges = Gauges()
 
     def measure(self, url: str) -> None:
@@ -35,6 +36,12 @@ class SupervisorGauges(Collector):
         restarts = CounterMetricFamily("radiusd_worker_restarts", "Workers that died and were replaced")
         restarts.add_metric([], self._workers.restarts)
         yield restarts
+        cut = CounterMetricFamily(
+            "radiusd_disconnects", "Calls that a switch was asked to end", None, ["nas", "outcome"]
+        )
+        for labels, count in dict(self._disconnects).items():
+            cut.add_metric(list(labels), count)
+        yield cut
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:
