@@ -44,3 +44,11 @@ def usable(client: Client, balance: Balance) -> Decimal | None:
     """Return the available money that no call under way holds; None is no limit."""
     money = available(client, balance)
     return None if money is None else money - balance.reserved
+
+
+def payable(client: Client, money: Decimal | None) -> Decimal | None:
+    """Return how much of *money* one call of the client's may cost; None is no limit."""
+    highest = client.charge_max
+    if highest is None:
+        return money
+    return highest if money is None else min(money, highest)

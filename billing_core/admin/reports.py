@@ -42,6 +42,11 @@ XDR_COLUMNS = (
     "disconnect_cause",
 )
 
+_INTERNAL = ("leg_key", "client_id", "account_id")
+XDR_FIELDS = ("client", "account", *(column.name for column in xdr.columns if column.name not in _INTERNAL))
+
+Records = Iterator[Record]
+
 _account_label = func.coalesce(account.c.name, account.c.ip, account.c.ani).label("account")
 
 
@@ -49,12 +54,14 @@ _account_label = func.coalesce(account.c.name, account.c.ip, account.c.ani).labe
 class XdrFilter:
     """Which records are wanted; what is absent does not matter.
 
-    `call` is a call id or a session id. `since` is compared with the moment that dates a record.
+    `call` is a call id or a session id. `since` and `until` are compared with the moment that dates a
+    record; `until` itself is not wanted any more.
     """
 
     client: str | None = None
     call: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     is_unbillable: bool = False
     limit: int | None = None
 
@@ -116,14 +123,13 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
         statement = statement.where((xdr.c.call_id == wanted.call) | (xdr.c.session_id == wanted.call))
     if wanted.since is not None:
         statement = statement.where(xdr.c.dated_at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(xdr.c.dated_at < wanted.until)
     order = (xdr.c.dated_at, xdr.c.leg_key, xdr.c.generation)
     if wanted.limit is None:
         return _records(connection, statement.order_by(*order))
     newest = statement.order_by(*(column.desc() for column in order)).limit(wanted.limit)
     return reversed(list(_records(connection, newest)))
-
-
-_INTERNAL = ("leg_key", "client_id", "account_id")
 
 
 def _is_last_revision() -> Any:
