@@ -10,9 +10,11 @@ from datetime import datetime
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey, counter_keys
 from billing_core.client import Client
+from billing_core.concurrency import renewed
 from billing_core.ledger import Entry, EntryKind
+from billing_core.limits import Limits
 from billing_core.money import ZERO
-from billing_core.ports import Changes
+from billing_core.ports import Changes, Disconnect, DisconnectReason
 from billing_core.session import Leg, Session
 from billing_core.xdr import Xdr
 
@@ -47,8 +49,14 @@ class Books:
                 return session
         return None
 
-    def put(self, session: Session, now: datetime, xdr: Xdr | None = None) -> None:
-        """Record what has become of a leg, and let its client's sums follow."""
+    def put(
+        self,
+        session: Session,
+        now: datetime,
+        xdr: Xdr | None = None,
+        kind: EntryKind = EntryKind.CHARGE,
+    ) -> None:
+        """Record what has become of a leg, and let its client's sums follow, by an entry of that *kind*."""
         before = self.sessions.get(session.leg_key)
         if before is not None and before.generation != session.generation:
             assert not before.state.is_open, "a new generation follows an ended one"
@@ -57,6 +65,7 @@ class Books:
         self.changes.sessions[session.leg_key] = session
         if xdr is not None:
             self.changes.xdrs.append(xdr)
+            self.changes.at = now
         if session.client_id is None:
             return
         posted = session.posted - (before.posted if before else ZERO)
@@ -74,7 +83,7 @@ class Books:
             self.changes.entries.append(
                 Entry(
                     session.client_id,
-                    EntryKind.CHARGE,
+                    kind,
                     live,
                     now,
                     session.leg_key,
@@ -82,6 +91,20 @@ class Books:
                     session.revision,
                 )
             )
+
+    def renew(self, session: Session, limits: Limits, now: datetime, *, can_disconnect: bool) -> Session:
+        """Record a sliced leg with its next slice; with no money for it, have the switch end the call."""
+        assert session.client_id is not None, "what is sliced was granted to somebody"
+        client, balance = self._clients[session.client_id], self.balances[session.client_id]
+        renewal = renewed(session, client, balance, limits, now)
+        self.put(renewal.session, now)
+        if renewal.ran_dry and can_disconnect:
+            self.changes.disconnects.append(
+                Disconnect(
+                    session.leg_key, session.generation, session.nas, DisconnectReason.SLICE_RAN_DRY, now
+                )
+            )
+        return renewal.session
 
     def _change_balance(self, client_id: int, by: Balance) -> None:
         if by == Balance():

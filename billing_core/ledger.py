@@ -1,4 +1,4 @@
-"""Entries: every change of a client's money, only ever added."""
+"""The ledger: every change of a client's money, only ever added."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,17 +7,30 @@ from enum import StrEnum
 
 
 class EntryKind(StrEnum):
-    """What changed the money: a leg that was rated, or the operator."""
+    """What changed the money.
+
+    CHARGE: a leg that was rated, or, where no leg is named, something the operator charges for.
+    PAYMENT: money that came in. REFUND: money given back. CORRECTION: what a leg that was rated again,
+    or the operator, puts right. CARRIED: the sum of a month whose entries were dropped.
+    """
 
     CHARGE = "charge"
     PAYMENT = "payment"
+    REFUND = "refund"
+    CORRECTION = "correction"
+    CARRIED = "carried"
+
+
+# Kinds that change the fixed balance, too: money in and out, as opposed to what was used.
+FIXED_KINDS = (EntryKind.PAYMENT, EntryKind.REFUND)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """`amount` is what is added to the client's live balance: negative for a leg he pays.
 
-    A charge names its leg, generation and the xDR's revision; a payment may carry a reference.
+    An entry of a leg names it, its generation and the xDR's revision; one of the operator may carry a
+    reference.
     """
 
     client_id: int

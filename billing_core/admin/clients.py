@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, Select, func, select
+from sqlalchemy import Connection, Row, ScalarSelect, Select, case, func, select
 
 from billing_core.admin.output import CommandError, Record
-from billing_core.ledger import EntryKind
+from billing_core.ledger import FIXED_KINDS, EntryKind
 from billing_core.settings import nearest
 from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
 
@@ -24,8 +24,10 @@ LIST_COLUMNS = (
     "tags",
 )
 
-_payments = select(entry.c.client_id, func.sum(entry.c.amount).label("fixed")).where(
-    entry.c.kind == EntryKind.PAYMENT.value
+# A carried sum knows which part of it was of these kinds.
+_fixed = case((entry.c.kind.in_([kind.value for kind in FIXED_KINDS]), entry.c.amount), else_=entry.c.fixed)
+_payments = select(entry.c.client_id, func.sum(_fixed).label("fixed")).where(
+    entry.c.kind.in_([*(kind.value for kind in FIXED_KINDS), EntryKind.CARRIED.value])
 )
 _term_rate_table = rate_table.alias("term_rate_table")
 
@@ -116,11 +118,20 @@ def shown(connection: Connection, name: str) -> Record:
         "term_rate_table": row.term_rate_table,
         "bill_by": row.bill_by,
         "timezone": row.timezone,
+        "concurrency": _concurrency(row),
+        "charge_max": row.charge_max,
+        "refuse_losses": row.refuse_losses,
         "locale": row.locale,
         "tags": row.tags,
         "company": row.company,
         "accounts": list(_accounts(connection, row.id)),
     }
+
+
+def _concurrency(row: Row[Any]) -> Record:
+    """Return the policy and its part, as a definition names them."""
+    parts = {"calls": row.concurrency_calls, "seconds": row.concurrency_seconds}
+    return {"policy": row.concurrency} | {key: part for key, part in parts.items() if part is not None}
 
 
 def _available(row: Row[Any]) -> Any:

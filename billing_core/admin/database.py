@@ -1,7 +1,7 @@
 """The database that `billing` works on, as `[database]` in radiusd.toml names it.
 
-Other tables of that file are the daemon's; of them only `limits.max_call_seconds` matters here, since
-no credit time is longer.
+Other tables of that file are the daemon's; of them only two limits matter here: no credit time is longer
+than the one, and no longer call is charged than the other.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,7 @@ class _DatabaseSection(Section):
 
 class _LimitsSection(Section):
     max_call_seconds: Annotated[int, Field(ge=1)] = Limits().max_call_seconds
+    implausible_seconds: Annotated[int, Field(ge=1)] = Limits().implausible_seconds
 
 
 class _File(Section):
@@ -58,11 +59,17 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An up-to-date database; `url` holds a password."""
+    """An up-to-date database; the URLs hold passwords, `owner_url` for the role that owns the tables."""
 
     url: str
+    owner_url: str
     engine: Engine
-    max_call_seconds: int
+    limits: Limits
+
+    @property
+    def max_call_seconds(self) -> int:
+        """Return the longest call that is ever allowed."""
+        return self.limits.max_call_seconds
 
 
 @contextmanager
@@ -75,7 +82,10 @@ def opened(directory: Path) -> Iterator[Database]:
     """
     settings = _load(directory)
     if settings.database.url == _EMBEDDED:
-        with borrow(settings.database.directory) as server, _connected(server.url(), None, settings) as found:
+        with (
+            borrow(settings.database.directory) as server,
+            _connected(server.serving_url(), server.url(), settings) as found,
+        ):
             yield found
     else:
         url, owner_url = settings.database.url, settings.database.owner_url
@@ -90,8 +100,8 @@ def _load(directory: Path) -> _File:
     document = read(directory / FILE_NAME)
     ours = {"database": document.data.get("database", {})}
     limits = document.data.get("limits")
-    if isinstance(limits, dict) and "max_call_seconds" in limits:
-        ours["limits"] = {"max_call_seconds": limits["max_call_seconds"]}
+    if isinstance(limits, dict):
+        ours["limits"] = {key: limits[key] for key in _LimitsSection.model_fields if key in limits}
     return validate(_File, replace(document, data=ours))
 
 
@@ -100,6 +110,7 @@ def _connected(url: str, owner_url: str | None, settings: _File) -> Iterator[Dat
     schema.prepare(url, owner_url)
     engine = schema.engine(url)
     try:
-        yield Database(url, engine, settings.limits.max_call_seconds)
+        limits = Limits(settings.limits.max_call_seconds, settings.limits.implausible_seconds)
+        yield Database(url, owner_url or url, engine, limits)
     finally:
         engine.dispose()

@@ -1,4 +1,8 @@
-"""Payments: money that the operator adds to a client's live balance, or takes from it."""
+"""Money that the operator books by hand: payments, refunds, charges and corrections.
+
+A payment and a correction are added to the live balance as they stand, negative ones as well; a refund
+and a charge name what is taken from it. Payments and refunds make up the fixed balance, too.
+"""
 
 import random
 import re
@@ -15,15 +19,35 @@ from billing_core.admin.locks import is_busy
 from billing_core.admin.output import CommandError
 from billing_core.ledger import EntryKind
 from billing_core.money import plain
-from billing_core.storage.tables import balance, client, entry
+from billing_core.storage.tables import balance, client, entry, entry_reference
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 _ATTEMPTS = 20
 
+# Kinds whose amount says how much is taken from the client.
+_TAKEN = (EntryKind.CHARGE, EntryKind.REFUND)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be booked: `amount` as the operator writes it, once for each client and `reference`."""
+
+    kind: EntryKind
+    client: str
+    amount: Decimal
+    reference: str | None = None
+    reason: str | None = None
+    who: str | None = None
+
+    @property
+    def change(self) -> Decimal:
+        """Return what is added to the live balance."""
+        return _turned(self.kind, self.amount)
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment on the books; `already_booked` tells that an earlier one has the same reference.
+    """Money on the books; `already_booked` tells that an earlier entry has the same reference.
 
     `live` is the client's live balance now.
     """
@@ -34,9 +58,11 @@ class Payment:
     reference: str | None
     live: Decimal
     already_booked: bool
+    kind: EntryKind = EntryKind.PAYMENT
+    reason: str | None = None
 
 
-def amount(written: str) -> Decimal:
+def amount(written: str, kind: EntryKind = EntryKind.PAYMENT) -> Decimal:
     """Return the amount that *written* says exactly; raise CommandError for anything else."""
     if not _AMOUNT.fullmatch(written):
         raise CommandError(
@@ -46,60 +72,108 @@ def amount(written: str) -> Decimal:
     value = Decimal(written)
     if not value:
         raise CommandError("AMOUNT 0 changes nothing; write what the client paid, or minus what he got back")
+    if value < 0 and kind in _TAKEN:
+        raise CommandError(
+            f"AMOUNT {plain(value)} of a {kind.value} is negative; write what is taken from the client as it"
+            " is, or book a correction, which may have either sign"
+        )
     return value
 
 
 def pay(engine: Engine, name: str, value: Decimal, reference: str | None = None) -> Payment:
-    """Book a payment of *value* to the client *name*; with the same *reference* only once.
+    """Book a payment of *value* to the client *name*, as `book` does."""
+    return book(engine, Order(EntryKind.PAYMENT, name, value, reference))
 
-    Raises CommandError when there is no such client, or when another amount has that reference.
+
+def book(engine: Engine, order: Order) -> Payment:
+    """Book *order*; what has the same reference only once.
+
+    Raises CommandError when there is no such client, or when something else has that reference.
     """
     for attempt in range(_ATTEMPTS):
         try:
             with engine.begin() as connection:
                 # A turn never holds a balance for long: whoever waits longer stands in a deadlock.
                 connection.execute(text("SET LOCAL lock_timeout = '1s'"))
-                return _booked(connection, name, value, reference)
+                return _booked(connection, order)
         except DBAPIError as error:
             if not is_busy(error):
                 raise
             time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
     raise CommandError(
-        f'client "{name}": the balance was locked by others in {_ATTEMPTS} attempts; nothing was booked'
+        f'client "{order.client}": the balance was locked by others in {_ATTEMPTS} attempts;'
+        " nothing was booked"
     )
 
 
-def _booked(connection: Connection, name: str, value: Decimal, reference: str | None) -> Payment:
+def _booked(connection: Connection, order: Order) -> Payment:
     """Write the entry, and the balance last: it is locked no longer than the commit takes."""
-    found = connection.execute(select(client.c.id, client.c.currency).where(client.c.name == name)).first()
+    named = select(client.c.id, client.c.currency).where(client.c.name == order.client)
+    found = connection.execute(named).first()
     if found is None:
-        raise unknown_client(connection, name)
-    written = insert(entry).values(
-        client_id=found.id,
-        kind=EntryKind.PAYMENT.value,
-        amount=value,
-        at=func.clock_timestamp(),
-        reference=reference,
-    )
-    # Of two programs that book one reference at once, the second waits here for the first.
-    is_new = connection.execute(written.on_conflict_do_nothing().returning(entry.c.id)).scalar() is not None
-    if not is_new:
-        earlier = _amount_under(connection, found.id, reference)
-        if earlier != value:
-            raise CommandError(
-                f'reference "{reference}" of client "{name}" is a payment of {plain(earlier)}, not of '
-                f"{plain(value)}; give another payment another reference"
-            )
-    raised = update(balance).where(balance.c.client_id == found.id).values(live=balance.c.live + value)
+        raise unknown_client(connection, order.client)
+    is_new = order.reference is None or _is_first(connection, found.id, order)
+    if is_new:
+        values = {
+            "client_id": found.id,
+            "kind": order.kind.value,
+            "amount": order.change,
+            "at": func.clock_timestamp(),
+            "reference": order.reference,
+            "reason": order.reason,
+            "who": order.who,
+        }
+        connection.execute(insert(entry).values(values))
+    raised = update(balance).where(balance.c.client_id == found.id)
     looked = select(balance.c.live).where(balance.c.client_id == found.id)
-    statement = raised.returning(balance.c.live) if is_new else looked
-    live = connection.execute(statement).scalar()
+    changed = raised.values(live=balance.c.live + order.change).returning(balance.c.live)
+    live = connection.execute(changed if is_new else looked).scalar()
     if live is None:
-        raise CommandError(f'client "{name}" has no balance to book on; see what `billing verify` says')
-    return Payment(name, value, found.currency, reference, live, already_booked=not is_new)
+        raise CommandError(
+            f'client "{order.client}" has no balance to book on; see what `billing verify` says'
+        )
+    return Payment(
+        order.client,
+        order.amount,
+        found.currency,
+        order.reference,
+        live,
+        already_booked=not is_new,
+        kind=order.kind,
+        reason=order.reason,
+    )
 
 
-def _amount_under(connection: Connection, client_id: int, reference: str | None) -> Decimal:
-    statement = select(entry.c.amount).where(entry.c.client_id == client_id, entry.c.reference == reference)
-    found: Decimal = connection.execute(statement).scalar_one()
-    return found
+def _is_first(connection: Connection, client_id: int, order: Order) -> bool:
+    """Claim the reference; raise CommandError when something else has it.
+
+    References have a table of their own, which no month divides and which no dropped month takes away.
+    """
+    values = {
+        "client_id": client_id,
+        "reference": order.reference,
+        "kind": order.kind.value,
+        "amount": order.change,
+        "at": func.clock_timestamp(),
+    }
+    claimed = insert(entry_reference).values(values).on_conflict_do_nothing()
+    # Of two programs that book one reference at once, the second waits here for the first.
+    if connection.execute(claimed.returning(entry_reference.c.client_id)).first() is not None:
+        return True
+    columns = entry_reference.c
+    same = columns.client_id == client_id, columns.reference == order.reference
+    earlier = connection.execute(select(columns.kind, columns.amount).where(*same)).one()
+    if (earlier.kind, earlier.amount) != (order.kind.value, order.change):
+        was = EntryKind(earlier.kind)
+        what = "of" if order.kind is was else f"a {order.kind.value} of"
+        raise CommandError(
+            f'reference "{order.reference}" of client "{order.client}" is a {was.value} of'
+            f" {plain(_turned(was, earlier.amount))}, not {what} {plain(order.amount)};"
+            f" give another {order.kind.value} another reference"
+        )
+    return False
+
+
+def _turned(kind: EntryKind, value: Decimal) -> Decimal:
+    """Return a written amount as it changes the balance, or the other way round."""
+    return -value if kind in _TAKEN else value

@@ -1,201 +1,115 @@
 """The rules of the money, checked against the whole database in one snapshot.
 
-Every invariant is one query that lists what breaks it. Nothing is locked, so that it can run beside
-a daemon under load; PostgreSQL shows all queries the same moment.
+Nothing is locked, so that it can run beside a daemon under load; PostgreSQL shows all queries the same
+moment. What a query can't compute is done here: every leg whose rate is still known is rated again.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
-from billing_core.admin.counted import COUNTED_SCOPES
+from billing_core.admin.invariants import INVARIANTS, Invariant
 from billing_core.admin.output import Record
-from billing_core.money import ZERO
+from billing_core.money import DEFAULT_ROUNDING, ONE, ZERO, read_rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import billed_seconds, cost
+from billing_core.session import Facts
 from billing_core.xdr import XdrState
 
+RECOMPUTED = "amounts_are_the_cost_of_the_duration"
+SETTLED = "nothing_is_left_to_post"
+TOLD = "records_tell_what_was_heard"
 
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """A rule, the table whose rows it is checked for, and the query that lists what breaks it."""
-
-    name: str
-    table: str
-    offenders: str
+# Rules for which every leg is rated again, by their number; see `_wrong_price` and those below it.
+RATED_AGAIN = {RECOMPUTED: "I4", SETTLED: "I8", TOLD: "I10"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How many rows were checked for an invariant, and what breaks it."""
+    """How many rows were checked for an invariant, what breaks it, and how many rows it can't tell of."""
 
     invariant: str
     checked: int
     differences: tuple[Record, ...]
+    rule: str = ""
+    left_out: int = 0
 
     def record(self) -> Record:
         """Return the finding for a JSON document."""
-        return {"invariant": self.invariant, "checked": self.checked, "differences": list(self.differences)}
-
-
-def _sum_of_sessions(column: str, expression: str, condition: str) -> str:
-    """Compare a column of `balance` with what the sessions of that client add up to."""
-    return f"""
-        SELECT client.name AS client, balance.{column} AS stated, COALESCE(found.total, 0) AS found
-        FROM balance JOIN client ON client.id = balance.client_id
-        LEFT JOIN (
-            SELECT client_id, {expression} AS total FROM session WHERE {condition} GROUP BY client_id
-        ) AS found USING (client_id)
-        WHERE balance.{column} <> COALESCE(found.total, 0) ORDER BY client.name"""  # noqa: S608
-
-
-# The last revision of each generation of a leg.
-_LAST_XDRS = """
-    SELECT DISTINCT ON (leg_key, generation) leg_key, generation, revision, client_id, leg, call_id, amount
-    FROM xdr ORDER BY leg_key, generation, revision DESC"""
-
-INVARIANTS = (
-    Invariant(
-        "live_is_the_sum_of_entries",
-        "entry",
-        """
-        SELECT client.name AS client, client_id, balance.live AS stated, COALESCE(found.total, 0) AS found
-        FROM balance
-        FULL JOIN (SELECT client_id, sum(amount) AS total FROM entry GROUP BY client_id) AS found
-            USING (client_id)
-        LEFT JOIN client ON client.id = client_id
-        WHERE balance.live IS DISTINCT FROM COALESCE(found.total, 0) ORDER BY client_id""",
-    ),
-    Invariant(
-        "reserved_is_the_sum_of_open_reservations",
-        "balance",
-        _sum_of_sessions("reserved", "sum(reserved)", "state <= 1"),
-    ),
-    Invariant(
-        "in_use_counts_open_origination_legs",
-        "balance",
-        _sum_of_sessions("in_use", "count(*)", "state <= 1 AND leg = 'origination'"),
-    ),
-    Invariant(
-        "term_in_use_counts_open_termination_legs",
-        "balance",
-        _sum_of_sessions("term_in_use", "count(*)", "state <= 1 AND leg = 'termination'"),
-    ),
-    Invariant(
-        "shared_counters_count_open_origination_legs",
-        "capacity_counter",
-        f"""
-        SELECT scope, owner_id, counter.in_use AS stated, COALESCE(found.in_use, 0) AS found
-        FROM capacity_counter AS counter LEFT JOIN ({COUNTED_SCOPES}) AS found USING (scope, owner_id)
-        WHERE counter.in_use <> COALESCE(found.in_use, 0) ORDER BY scope, owner_id""",  # noqa: S608
-    ),
-    Invariant(
-        "shared_counters_are_where_capacities_are",
-        "capacity_counter",
-        """
-        SELECT scope, owner_id, counter.capacity AS stated, limits.capacity AS found
-        FROM capacity_counter AS counter
-        FULL JOIN (
-            SELECT 1 AS scope, id AS owner_id, capacity FROM account WHERE capacity IS NOT NULL
-            UNION ALL SELECT 2, id, capacity FROM reseller WHERE capacity IS NOT NULL
-        ) AS limits USING (scope, owner_id)
-        WHERE counter.capacity IS DISTINCT FROM limits.capacity ORDER BY scope, owner_id""",
-    ),
-    Invariant(
-        "posted_is_the_amount_of_the_last_xdr",
-        "session",
-        f"""
-        SELECT session.call_id, session.session_id, session.posted AS stated, last.amount AS found,
-            session.revision AS stated_revision, last.revision AS found_revision
-        FROM session LEFT JOIN ({_LAST_XDRS}) AS last USING (leg_key, generation)
-        WHERE session.posted <> COALESCE(last.amount, 0) OR session.revision <> COALESCE(last.revision, 0)
-        ORDER BY session.leg_key""",  # noqa: S608
-    ),
-    Invariant(
-        "charges_add_up_to_the_last_xdr",
-        "xdr",
-        f"""
-        SELECT encode(leg_key, 'hex') AS leg_key, generation, client.name AS client, last.call_id,
-            COALESCE(charged.total, 0) AS stated, COALESCE(last.owed, 0) AS found
-        FROM (
-            SELECT leg_key, generation, COALESCE(client_id, 0) AS client_id, call_id,
-                CASE leg WHEN 'origination' THEN -amount WHEN 'termination' THEN amount ELSE 0 END AS owed
-            FROM ({_LAST_XDRS}) AS newest
-        ) AS last
-        FULL JOIN (
-            SELECT leg_key, generation, client_id, sum(amount) AS total FROM entry
-            WHERE kind = 'charge' GROUP BY leg_key, generation, client_id
-        ) AS charged USING (leg_key, generation, client_id)
-        LEFT JOIN client ON client.id = client_id
-        WHERE COALESCE(charged.total, 0) <> COALESCE(last.owed, 0) ORDER BY leg_key, generation""",  # noqa: S608
-    ),
-    Invariant(
-        "ended_legs_reserve_nothing",
-        "session",
-        "SELECT call_id, session_id, reserved FROM session WHERE state > 1 AND reserved <> 0",
-    ),
-    Invariant(
-        "every_client_has_a_balance",
-        "client",
-        """
-        SELECT client.id, client.name AS client FROM client
-        LEFT JOIN balance ON balance.client_id = client.id
-        WHERE balance.client_id IS NULL ORDER BY client.id""",
-    ),
-    Invariant(
-        "nothing_reserved_is_negative",
-        "session",
-        """
-        SELECT client.name AS client, NULL AS call_id, balance.reserved
-        FROM balance JOIN client ON client.id = balance.client_id WHERE balance.reserved < 0
-        UNION ALL
-        SELECT client.name, session.call_id, session.reserved
-        FROM session LEFT JOIN client ON client.id = session.client_id WHERE session.reserved < 0""",
-    ),
-)
-
-RECOMPUTED = "amounts_are_the_cost_of_the_duration"
-
-# The rate that priced a leg is pinned in its session, as long as the session is of that generation.
-_PRICED = """
-    SELECT session.call_id, session.session_id, xdr.state, xdr.duration_seconds,
-        xdr.amount, xdr.billed_seconds,
-        session.code, session.destination, session.price_per_minute, session.setup_fee,
-        session.min_volume_seconds, session.interval_seconds, session.grace_seconds
-    FROM session JOIN xdr USING (leg_key, generation, revision)
-    ORDER BY session.leg_key"""
-
-_RATE_FIELDS = 7
+        return {
+            "invariant": self.invariant,
+            "rule": self.rule or None,
+            "checked": self.checked,
+            "left_out": self.left_out,
+            "differences": list(self.differences),
+        }
 
 
 def verify(engine: Engine) -> list[Finding]:
     """Check every invariant in one snapshot, which locks nothing."""
     with engine.connect() as connection:
         snapshot = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        return [*(_finding(snapshot, invariant) for invariant in INVARIANTS), _recomputed(snapshot)]
+        return [*(_finding(snapshot, invariant) for invariant in INVARIANTS), *_rated_again(snapshot)]
 
 
 def _finding(connection: Connection, invariant: Invariant) -> Finding:
     counted = f"SELECT count(*) FROM {invariant.table}"  # noqa: S608 - one of the constants above
     checked = connection.execute(text(counted)).scalar_one()
     differences = tuple(dict(row._mapping) for row in connection.execute(text(invariant.offenders)))
-    return Finding(invariant.name, checked, differences)
+    left_out = connection.execute(text(invariant.left_out)).scalar_one() if invariant.left_out else 0
+    return Finding(invariant.name, checked, differences, invariant.rule, left_out)
 
 
-def _recomputed(connection: Connection) -> Finding:
-    """Rate every finished leg again whose rate is still known."""
+# The rate that priced a leg is pinned in its session, as long as the session is of that generation.
+_RATED = f"""
+    SELECT session.call_id, session.session_id, session.posted, session.estimated,
+        {", ".join(f"session.{field.name} AS heard_{field.name}" for field in fields(Facts))},
+        session.calling AS heard_calling, session.called AS heard_called,
+        session.code, session.destination, session.price_per_minute, session.setup_fee,
+        session.min_volume_seconds, session.interval_seconds, session.grace_seconds,
+        session.factor, session.rounding,
+        xdr.state, xdr.duration_seconds, xdr.amount, xdr.billed_seconds, xdr.setup_at, xdr.connect_at,
+        xdr.disconnect_cause, xdr.calling, xdr.called
+    FROM session JOIN xdr USING (leg_key, generation, revision)
+    ORDER BY session.leg_key"""  # noqa: S608
+
+_CHARGED = {XdrState.RATED.value, XdrState.ESTIMATED.value}
+
+
+def _rated_again(connection: Connection) -> Iterator[Finding]:
+    """Rate every ended leg again whose rate is still known, in one reading."""
     checked = 0
-    differences: list[Record] = []
-    for row in connection.execute(text(_PRICED).execution_options(yield_per=1000)):
+    found: dict[str, list[Record]] = {name: [] for name in RATED_AGAIN}
+    for row in connection.execute(text(_RATED).execution_options(yield_per=1000)):
         checked += 1
-        differences += _wrong_price(row)
-    return Finding(RECOMPUTED, checked, tuple(differences))
+        rate = _rate(row)
+        found[RECOMPUTED] += _wrong_price(row, rate)
+        found[SETTLED] += _left_to_post(row, rate)
+        found[TOLD] += _told_otherwise(row, rate)
+    for name, rule in RATED_AGAIN.items():
+        yield Finding(name, checked, tuple(found[name]), rule)
 
 
-def _wrong_price(row: Row[Any]) -> Iterator[Record]:
-    rate = Rate(*row[-_RATE_FIELDS:]) if row.price_per_minute is not None else None
+def _rate(row: Row[Any]) -> Rate | None:
+    if row.price_per_minute is None:
+        return None
+    return Rate(
+        row.code,
+        row.destination,
+        row.price_per_minute,
+        row.setup_fee,
+        row.min_volume_seconds,
+        row.interval_seconds,
+        row.grace_seconds,
+        factor=ONE if row.factor is None else row.factor,
+        rounding=read_rounding(row.rounding) if row.rounding else DEFAULT_ROUNDING,
+    )
+
+
+def _wrong_price(row: Row[Any], rate: Rate | None) -> Iterator[Record]:
+    """The amount is the cost of the duration that the record tells, by the rate that was pinned."""
     expected, billed = ZERO, 0
     if row.state in _CHARGED and rate is not None:
         expected = cost(rate, row.duration_seconds or 0)
@@ -211,4 +125,36 @@ def _wrong_price(row: Row[Any]) -> Iterator[Record]:
         }
 
 
-_CHARGED = {XdrState.RATED.value, XdrState.ESTIMATED.value}
+def _left_to_post(row: Row[Any], rate: Rate | None) -> Iterator[Record]:
+    """To hear every record again changes nothing: the cost of all that is known is what was posted."""
+    owed = ZERO
+    if row.state in _CHARGED and rate is not None:
+        owed = cost(rate, _heard_seconds(row, rate) or 0)
+    if row.posted != owed:
+        yield {"call_id": row.call_id, "session_id": row.session_id, "stated": row.posted, "found": owed}
+
+
+def _told_otherwise(row: Row[Any], rate: Rate | None) -> Iterator[Record]:
+    """The last revision tells what the leg's records told."""
+    values = row._mapping
+    heard = {name: values[f"heard_{name}"] for name in _TOLD_AS_HEARD}
+    heard["duration_seconds"] = _heard_seconds(row, rate)
+    for name, value in heard.items():
+        if values[name] != value:
+            yield {
+                "call_id": row.call_id,
+                "session_id": row.session_id,
+                "field": name,
+                "stated": values[name],
+                "found": value,
+            }
+
+
+_TOLD_AS_HEARD = ("setup_at", "connect_at", "disconnect_cause", "calling", "called")
+
+
+def _heard_seconds(row: Row[Any], rate: Rate | None) -> int | None:
+    facts = Facts(*(row._mapping[f"heard_{field.name}"] for field in fields(Facts)))
+    if row.estimated:
+        return facts.known_seconds
+    return facts.duration_seconds(rate.rounding if rate else DEFAULT_ROUNDING)

@@ -48,6 +48,7 @@ from billing_core.storage.embedded_user import (
 __all__ = ["EmbeddedServer", "EmbeddedServerError", "borrow"]
 
 DATABASE = "billing"
+SERVING_ROLE = "billing_serving"
 CONNECT_TIMEOUT_SECONDS = 2
 PREDECESSOR_TIMEOUT_SECONDS = 60.0
 
@@ -68,11 +69,15 @@ class EmbeddedServer:
         self._settings = dict(settings or {})
         self._keeper: int | None = None
 
-    def url(self, database: str = DATABASE) -> str:
+    def url(self, database: str = DATABASE, role: str = SUPERUSER) -> str:
         """Return the SQLAlchemy URL of *database* through the Unix socket; it is known before the start."""
         query = {"host": str(self.files.socket_folder), "port": str(PORT)}
-        url = URL.create("postgresql+psycopg2", username=SUPERUSER, database=database, query=query)
+        url = URL.create("postgresql+psycopg2", username=role, database=database, query=query)
         return url.render_as_string(hide_password=False)
+
+    def serving_url(self) -> str:
+        """Return the URL by which turns and commands connect: by a role that can't rewrite the ledger."""
+        return self.url(role=SERVING_ROLE)
 
     def answers(self) -> bool:
         """Tell whether the server takes a connection now."""
@@ -168,7 +173,7 @@ class EmbeddedServer:
         return keeper
 
     def _bring_up(self, user: ServerUser) -> None:
-        """Make the server answer and have its database; the lock ``starting`` is held."""
+        """Make the server answer and have its database and its roles; the lock ``starting`` is held."""
         if not self._predecessor_answers():
             user = with_access(user, self.files.directory, installation())
             if not self.files.data.exists():
@@ -179,6 +184,9 @@ class EmbeddedServer:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
             if cursor.fetchone() is None:
                 cursor.execute(f"CREATE DATABASE {DATABASE}")
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (SERVING_ROLE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE ROLE {SERVING_ROLE} LOGIN")
 
     def _predecessor_answers(self) -> bool:
         """Wait while processes of an earlier server live; return whether it came to answer."""

@@ -6,18 +6,24 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, text
+from psycopg2 import errorcodes
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from billing_core.ports import StorageDownError
+from billing_core.storage.partitions import PARTITIONED, make_partitions, partitions
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any constant number serves, as long as every program uses the same (ASCII "radiusd").
 _MIGRATION_LOCK = 0x72616469757364
+_BUSY = {errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE}
 
 
 # Money is explained by rows that stay as they are: whoever serves may add to these, and no more.
-_ONLY_ADDED_TO = ("entry", "xdr")
+_ONLY_ADDED_TO = ("entry", "xdr", "entry_reference")
+_ONLY_READ = ("alembic_version", "closed_month")
 
 
 class SchemaError(Exception):
@@ -33,10 +39,11 @@ def engine(url: str) -> Engine:
 def upgrade(url: str) -> str:
     """Bring the database up to date, one program at a time, and return its version.
 
-    Raises SchemaError, naming both versions, when the database is newer than the program.
+    The monthly partitions of a year to come are part of that. Raises SchemaError, naming both versions,
+    when the database is newer than the program.
     """
     configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    configuration.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(configuration)
     head = scripts.get_current_head()
     assert head is not None
@@ -55,17 +62,47 @@ def upgrade(url: str) -> str:
             if current != head:
                 configuration.attributes["connection"] = connection
                 command.upgrade(configuration, "head")
-                connection.commit()
+            connection.commit()
+            _make_room(connection)
     finally:
         database.dispose()
     return head
 
 
+def extend(url: str) -> list[str]:
+    """Make the partitions that are missing by now, and return their names; for the daemon, once a day.
+
+    Makes none where the role does not own the tables. Raises StorageDownError.
+    """
+    database = engine(url)
+    try:
+        with database.connect() as connection:
+            return _make_room(connection)
+    except OperationalError as error:
+        raise StorageDownError(str(error.orig).strip()) from error
+    finally:
+        database.dispose()
+
+
+def _make_room(connection: Connection) -> list[str]:
+    """Make missing partitions, unless somebody reads the default one for long: a year is left for that."""
+    try:
+        with connection.begin():
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.execute(text("SET LOCAL lock_timeout = '1s'"))
+            now = connection.execute(text("SELECT now()")).scalar_one()
+            return make_partitions(connection, now)
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) not in _BUSY:
+            raise
+        return []
+
+
 def prepare(url: str, owner_url: str | None) -> str:
     """Bring the schema up to date as its owner, and let the role of *url* serve by it; return the version.
 
-    With an owner of its own, the serving role can read everything and change all but the entries and
-    xDRs, to which it may only add. Raises SchemaError, and StorageDownError when nobody answers.
+    With an owner of its own, the serving role can read everything and change all but what explains the
+    money, to which it may only add. Raises SchemaError, and StorageDownError when nobody answers.
     """
     try:
         version = upgrade(owner_url or url)
@@ -78,14 +115,35 @@ def prepare(url: str, owner_url: str | None) -> str:
 
 
 def _grant(owner_url: str, role: str) -> None:
+    """Give *role* the rights to serve, unless it has exactly those."""
     database = engine(owner_url)
     try:
         with database.begin() as connection:
+            # Two programs that grant at once would meet in the same rows of PostgreSQL's own tables.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            names = {"role": role, "added": list(_ONLY_ADDED_TO), "read": list(_ONLY_READ)}
+            if not connection.execute(text(_HAS_WRONG_RIGHTS), names).scalar_one():
+                return
             quoted = connection.dialect.identifier_preparer.quote(role)
             connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
             everything = f"ON ALL TABLES IN SCHEMA public TO {quoted}"
             connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE {everything}"))
-            for table in (*_ONLY_ADDED_TO, "alembic_version"):
-                connection.execute(text(f"REVOKE UPDATE, DELETE ON {table} FROM {quoted}"))
+            connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
+            for table in _ONLY_ADDED_TO:
+                connection.execute(text(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}"))
+            # Rows reach a partition by its table, whose rights count; by its own name it would have others.
+            of_tables = [name for table in PARTITIONED for name in partitions(connection, table)]
+            for table in (*_ONLY_READ, *of_tables):
+                connection.execute(text(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {quoted}"))
     finally:
         database.dispose()
+
+
+_HAS_WRONG_RIGHTS = """
+    SELECT bool_or(CASE relkind
+        WHEN 'S' THEN NOT has_sequence_privilege(:role, oid, 'USAGE')
+        ELSE NOT has_table_privilege(:role, oid, 'SELECT')
+            OR has_table_privilege(:role, oid, 'INSERT') = (relispartition OR relname = ANY(:read))
+            OR has_table_privilege(:role, oid, 'UPDATE, DELETE')
+                = (relispartition OR relname = ANY(:read) OR relname = ANY(:added)) END
+    ) FROM pg_class WHERE relkind IN ('r', 'p', 'S') AND relnamespace = 'public'::regnamespace"""

@@ -2,6 +2,7 @@
 
 Money is NUMERIC without a limit, in the client's currency; times carry their zone. `balance` holds
 all that a turn locks and stands apart from `client`, so that settings can be applied at any time.
+The tables that grow with the calls stand in `ledger_tables`.
 """
 
 from sqlalchemy import (
@@ -15,8 +16,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    Numeric,
     SmallInteger,
     Table,
     Text,
@@ -24,20 +23,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData()
-
-
-def _at(name: str, nullable: bool = True) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable)
-
-
-def _text(name: str, nullable: bool = False) -> Column[object]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _money(name: str, nullable: bool = False) -> Column[object]:
-    return Column(name, Numeric, nullable=nullable)
-
+from billing_core.storage.columns import column_at, column_money, column_text
+from billing_core.storage.columns import metadata as metadata
+from billing_core.storage.ledger_tables import closed_month as closed_month
+from billing_core.storage.ledger_tables import decision as decision
+from billing_core.storage.ledger_tables import entry as entry
+from billing_core.storage.ledger_tables import entry_reference as entry_reference
+from billing_core.storage.ledger_tables import xdr as xdr
 
 catalogue = Table(
     "catalogue",
@@ -61,7 +53,7 @@ rate_table = Table(
     metadata,
     Column("id", Integer, Identity(), primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    _text("currency"),
+    column_text("currency"),
     Column("parent_id", Integer, ForeignKey("rate_table.id")),
     Column("rounding_places", SmallInteger, nullable=False, server_default="6"),
     Column("rounding_mode", Text, nullable=False, server_default="half_up"),
@@ -74,11 +66,11 @@ rate_import = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("rate_table_id", Integer, ForeignKey("rate_table.id"), nullable=False, index=True),
-    _at("at", nullable=False),
-    _text("who"),
-    _text("through"),
-    _text("file"),
-    _text("mode"),
+    column_at("at", nullable=False),
+    column_text("who"),
+    column_text("through"),
+    column_text("file"),
+    column_text("mode"),
     Column("added", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     Column("ended", BigInteger, nullable=False),
@@ -92,16 +84,16 @@ rate = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("rate_table_id", Integer, ForeignKey("rate_table.id"), nullable=False),
-    _text("code"),
-    _text("destination"),
-    _money("price_per_minute"),
-    _money("setup_fee"),
+    column_text("code"),
+    column_text("destination"),
+    column_money("price_per_minute"),
+    column_money("setup_fee"),
     Column("min_volume_seconds", Integer, nullable=False),
     Column("interval_seconds", Integer, CheckConstraint("interval_seconds >= 1"), nullable=False),
     Column("grace_seconds", Integer, nullable=False),
-    _at("effective_from"),
-    _at("end_date"),
-    _text("time_profile", nullable=True),
+    column_at("effective_from"),
+    column_at("end_date"),
+    column_text("time_profile", nullable=True),
     Column("number_length_min", SmallInteger, nullable=False, server_default="0"),
     Column("number_length_max", SmallInteger, nullable=False, server_default="0"),
     Column("blocked", Boolean, nullable=False, server_default=text("false")),
@@ -134,20 +126,20 @@ exchange_rate = Table(
     Column("currency", Text, primary_key=True),
     Column("into", Text, primary_key=True),
     Column("effective_from", DateTime(timezone=True), primary_key=True),
-    _money("factor"),
+    column_money("factor"),
 )
 
 block = Table(
     "block",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    _text("kind"),
-    _text("value"),
-    _text("reason"),
-    _text("who"),
-    _at("created_at", nullable=False),
-    _at("expires_at"),
-    _at("removed_at"),
+    column_text("kind"),
+    column_text("value"),
+    column_text("reason"),
+    column_text("who"),
+    column_at("created_at", nullable=False),
+    column_at("expires_at"),
+    column_at("removed_at"),
 )
 Index("block_in_force", block.c.kind, block.c.value, postgresql_where=text("removed_at IS NULL"))
 
@@ -156,25 +148,25 @@ client = Table(
     metadata,
     Column("id", Integer, Identity(), primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    _text("status"),
-    _text("currency"),
-    _text("timezone"),
+    column_text("status"),
+    column_text("currency"),
+    column_text("timezone"),
     Column("reseller_id", Integer, ForeignKey("reseller.id")),
     Column("tags", ARRAY(Text), nullable=False),
-    _text("bill_by"),
+    column_text("bill_by"),
     Column("postpaid", Boolean, nullable=False),
-    _money("credit"),
+    column_money("credit"),
     Column("rate_table_id", Integer, ForeignKey("rate_table.id")),
     Column("capacity", Integer),
     Column("term_rate_table_id", Integer, ForeignKey("rate_table.id")),
     Column("term_capacity", Integer),
-    _text("locale", nullable=True),
-    _money("low_balance_threshold", nullable=True),
+    column_text("locale", nullable=True),
+    column_money("low_balance_threshold", nullable=True),
     Column("low_balance_capacity", Integer),
     Column("concurrency", Text, nullable=False, server_default="full"),
     Column("concurrency_calls", Integer),
     Column("concurrency_seconds", Integer),
-    _money("charge_max", nullable=True),
+    column_money("charge_max", nullable=True),
     Column("refuse_losses", Boolean, nullable=False, server_default=text("false")),
     Column("company", JSONB, nullable=False),
     Column("changed_in", BigInteger, nullable=False),
@@ -186,23 +178,23 @@ account = Table(
     metadata,
     Column("id", Integer, Identity(), primary_key=True),
     Column("client_id", Integer, ForeignKey("client.id"), nullable=False, index=True),
-    _text("name", nullable=True),
-    _text("password", nullable=True),
-    _text("ip", nullable=True),
-    _text("ani", nullable=True),
-    _text("tech_prefix"),
+    column_text("name", nullable=True),
+    column_text("password", nullable=True),
+    column_text("ip", nullable=True),
+    column_text("ani", nullable=True),
+    column_text("tech_prefix"),
     Column("capacity", Integer),
     Column("orig", Boolean, nullable=False),
     Column("term", Boolean, nullable=False),
-    _money("price_per_minute_max", nullable=True),
+    column_money("price_per_minute_max", nullable=True),
 )
 
 balance = Table(
     "balance",
     metadata,
     Column("client_id", Integer, ForeignKey("client.id"), primary_key=True),
-    _money("live"),
-    _money("reserved"),
+    column_money("live"),
+    column_money("reserved"),
     Column("in_use", Integer, nullable=False),
     Column("term_in_use", Integer, nullable=False),
     postgresql_with={"fillfactor": "50"},
@@ -227,148 +219,91 @@ session = Table(
     Column("state", SmallInteger, nullable=False),
     Column("client_id", Integer),
     Column("account_id", Integer),
-    _text("nas"),
-    _text("nas_box"),
-    _text("leg"),
-    _text("call_id"),
-    _text("session_id"),
-    _text("calling"),
-    _text("called"),
-    _at("opened_at", nullable=False),
-    _at("look_at", nullable=False),
-    _at("last_heard_at", nullable=False),
-    _text("currency", nullable=True),
-    _text("code", nullable=True),
-    _text("destination", nullable=True),
-    _money("price_per_minute", nullable=True),
-    _money("setup_fee", nullable=True),
+    column_text("nas"),
+    column_text("nas_box"),
+    column_text("leg"),
+    column_text("call_id"),
+    column_text("session_id"),
+    column_text("calling"),
+    column_text("called"),
+    column_at("opened_at", nullable=False),
+    column_at("look_at", nullable=False),
+    column_at("last_heard_at", nullable=False),
+    column_text("currency", nullable=True),
+    column_text("code", nullable=True),
+    column_text("destination", nullable=True),
+    column_money("price_per_minute", nullable=True),
+    column_money("setup_fee", nullable=True),
     Column("min_volume_seconds", Integer),
     Column("interval_seconds", Integer),
     Column("grace_seconds", Integer),
-    _money("factor", nullable=True),
-    _text("rounding", nullable=True),
-    _at("rated_for"),
-    _at("authorized_at"),
+    column_money("factor", nullable=True),
+    column_text("rounding", nullable=True),
+    column_at("rated_for"),
+    column_at("authorized_at"),
     Column("credit_time_seconds", Integer),
     Column("reserved_seconds", Integer),
-    _text("decision", nullable=True),
-    _money("reserved"),
-    _money("posted"),
+    column_text("decision", nullable=True),
+    column_at("earlier_began_at"),
+    column_at("earlier_ended_at"),
+    column_money("reserved"),
+    column_money("posted"),
     Column("revision", Integer, nullable=False),
-    _at("closed_at"),
+    column_at("closed_at"),
     Column("estimated", Boolean, nullable=False),
-    _at("setup_at"),
-    _at("connect_at"),
-    _at("disconnect_at"),
-    _at("start_event_at"),
-    _at("stop_event_at"),
+    column_at("setup_at"),
+    column_at("connect_at"),
+    column_at("disconnect_at"),
+    column_at("start_event_at"),
+    column_at("stop_event_at"),
     Column("known_seconds", BigInteger, nullable=False),
     Column("stop_seconds", BigInteger),
     Column("stopped", Boolean, nullable=False),
     Column("failed", Boolean, nullable=False),
-    _text("disconnect_cause", nullable=True),
+    column_text("disconnect_cause", nullable=True),
     postgresql_with={"fillfactor": "60"},
 )
 # Not by `state`: that changes at the Start, and an index that knows it would have to be written again.
 Index("session_under_way", session.c.look_at, postgresql_where=text("closed_at IS NULL"))
 
-xdr = Table(
-    "xdr",
-    metadata,
-    Column("leg_key", LargeBinary, primary_key=True),
-    Column("generation", Integer, primary_key=True),
-    Column("revision", Integer, primary_key=True),
-    Column("client_id", Integer),
-    Column("account_id", Integer),
-    _text("nas"),
-    _text("leg"),
-    _text("call_id"),
-    _text("session_id"),
-    _text("calling"),
-    _text("called"),
-    _text("code", nullable=True),
-    _text("destination", nullable=True),
-    _at("setup_at"),
-    _at("connect_at"),
-    _at("disconnect_at", nullable=False),
-    _at("dated_at", nullable=False),
-    Column("duration_seconds", BigInteger),
-    Column("billed_seconds", BigInteger, nullable=False),
-    _money("amount"),
-    _text("currency", nullable=True),
-    _text("state"),
-    _text("reason", nullable=True),
-    _text("disconnect_cause", nullable=True),
-)
-Index("xdr_by_client", xdr.c.client_id, xdr.c.dated_at)
-Index("xdr_unbillable", xdr.c.dated_at, postgresql_where=text("state = 'unbillable'"))
-
-entry = Table(
-    "entry",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("client_id", Integer, nullable=False),
-    _text("kind"),
-    _money("amount"),
-    _at("at", nullable=False),
-    Column("leg_key", LargeBinary),
-    Column("generation", Integer),
-    Column("revision", Integer),
-    _text("reference", nullable=True),
-)
-Index("entry_by_client", entry.c.client_id, entry.c.id)
-Index(
-    "entry_reference_is_unique",
-    entry.c.client_id,
-    entry.c.reference,
-    unique=True,
-    postgresql_where=text("reference IS NOT NULL"),
-)
-
 reboot = Table(
     "reboot",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    _text("nas"),
-    _text("nas_box"),
-    _at("event_at", nullable=False),
+    column_text("nas"),
+    column_text("nas_box"),
+    column_at("event_at", nullable=False),
     Column("starting", Boolean, nullable=False),
-    _at("done_at"),
+    column_at("done_at"),
 )
 Index("reboot_is_unique", reboot.c.nas, reboot.c.nas_box, reboot.c.event_at, reboot.c.starting, unique=True)
 
-decision = Table(
-    "decision",
+unknown_record = Table(
+    "unknown_record",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    _at("at", nullable=False),
-    _text("nas"),
-    Column("leg_key", LargeBinary, nullable=False),
-    _text("call_id"),
-    _text("session_id"),
-    Column("client_id", Integer),
-    Column("account_id", Integer),
-    _text("calling"),
-    _text("called"),
-    _text("reason"),
-    _text("facts"),
-    comment="Calls that were refused; what an accepted one was granted for stands in its session.",
+    column_text("nas"),
+    column_text("nas_box"),
+    column_at("at", nullable=False),
+    Column("status", BigInteger, nullable=False),
+    column_text("session_id"),
+    column_text("attributes"),
+    comment="Accounting of kinds that we do not know: acknowledged, never charged.",
 )
-Index("decision_by_call", decision.c.call_id)
-Index("decision_by_session", decision.c.session_id)
+Index("unknown_record_by_time", unknown_record.c.at)
 
 disconnect = Table(
     "disconnect",
     metadata,
     Column("leg_key", LargeBinary, primary_key=True),
     Column("generation", Integer, primary_key=True),
-    _text("nas"),
-    _text("reason"),
-    _at("asked_at", nullable=False),
-    _at("next_at", nullable=False),
+    column_text("nas"),
+    column_text("reason"),
+    column_at("asked_at", nullable=False),
+    column_at("next_at", nullable=False),
     Column("attempts", Integer, nullable=False),
-    _at("done_at"),
-    _text("outcome", nullable=True),
+    column_at("done_at"),
+    column_text("outcome", nullable=True),
     comment="Legs that their NAS was or is to be asked to end (RFC 5176).",
 )
 Index("disconnect_to_do", disconnect.c.next_at, postgresql_where=text("done_at IS NULL"))
@@ -377,21 +312,21 @@ definition_file = Table(
     "definition_file",
     metadata,
     Column("path", Text, primary_key=True),
-    _text("digest"),
-    _at("applied_at", nullable=False),
+    column_text("digest"),
+    column_at("applied_at", nullable=False),
 )
 
 audit = Table(
     "audit",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    _at("at", nullable=False),
-    _text("who"),
-    _text("through"),
-    _text("object_kind"),
-    _text("object_name"),
-    _text("field"),
-    _text("before", nullable=True),
-    _text("after", nullable=True),
+    column_at("at", nullable=False),
+    column_text("who"),
+    column_text("through"),
+    column_text("object_kind"),
+    column_text("object_name"),
+    column_text("field"),
+    column_text("before", nullable=True),
+    column_text("after", nullable=True),
 )
 Index("audit_by_object", audit.c.object_kind, audit.c.object_name, audit.c.id)

@@ -86,6 +86,8 @@ def _sessions() -> None:
     op.add_column("session", sa.Column("rounding", sa.Text()))
     op.add_column("session", sa.Column("reserved_seconds", sa.Integer()))
     op.add_column("session", sa.Column("decision", sa.Text()))
+    for moment in ("earlier_began_at", "earlier_ended_at"):
+        op.add_column("session", sa.Column(moment, sa.DateTime(timezone=True)))
 
 
 def _definitions() -> None:

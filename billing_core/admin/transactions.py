@@ -1,0 +1,58 @@
+"""A client's ledger as people read it: every change of his money, and the balance it led to."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, select, text
+
+from billing_core.admin.clients import unknown_client
+from billing_core.admin.output import Record
+from billing_core.storage.tables import client
+
+COLUMNS = ("at", "kind", "amount", "balance", "call_id", "reference", "reason", "who")
+
+# A carried sum stands where the month stood whose entries it replaces, so that balances stay what they were.
+_LEDGER = """
+    SELECT at, kind, amount, balance, currency, call_id, called, leg, reference, reason, who FROM (
+        SELECT entry.*, client.currency, session.call_id, session.called, session.leg,
+            sum(entry.amount) OVER (ORDER BY stands_at, entry.id) AS balance,
+            row_number() OVER (ORDER BY stands_at, entry.id) AS place
+        FROM (
+            SELECT *, CASE kind WHEN 'carried'
+                THEN (to_date(right(reference, 7), 'YYYY-MM') + interval '1 month') AT TIME ZONE 'UTC'
+                ELSE at END AS stands_at
+            FROM entry WHERE client_id = :client_id
+        ) AS entry
+        JOIN client ON client.id = entry.client_id
+        LEFT JOIN session ON session.leg_key = entry.leg_key AND session.generation = entry.generation
+    ) AS ledger
+    WHERE (CAST(:since AS timestamptz) IS NULL OR at >= :since)
+        AND (CAST(:until AS timestamptz) IS NULL OR at < :until)"""
+
+
+def transactions(
+    connection: Connection,
+    name: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+) -> Iterator[Record]:
+    """Yield the entries of the client *name* from *since* to before *until*, the oldest first.
+
+    `balance` is the live balance after each. A *limit* leaves the newest. Raises CommandError when there
+    is no such client.
+    """
+    client_id = connection.execute(select(client.c.id).where(client.c.name == name)).scalar()
+    if client_id is None:
+        raise unknown_client(connection, name)
+    values = {"client_id": client_id, "since": since, "until": until}
+    if limit is None:
+        return _records(connection, f"{_LEDGER} ORDER BY place", values)
+    newest = f"{_LEDGER} ORDER BY place DESC LIMIT :limit"
+    return reversed(list(_records(connection, newest, values | {"limit": limit})))
+
+
+def _records(connection: Connection, statement: str, values: dict[str, object]) -> Iterator[Record]:
+    for row in connection.execution_options(yield_per=1000).execute(text(statement), values):
+        yield {key: +value if isinstance(value, Decimal) else value for key, value in row._mapping.items()}
