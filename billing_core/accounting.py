@@ -28,6 +28,7 @@ class Report:
 
     `leg_keys` are the names under which the leg may be known, the best first. `event_at` is the
     record's own date, absent when it has none; `delay_seconds` how long it waited in the switch.
+    A Start that `is_before_answer` was sent when the call began to be routed, and dates no answer.
     """
 
     kind: Kind
@@ -50,6 +51,8 @@ class Report:
     disconnect_at: datetime | None = None
     disconnect_cause: str | None = None
     sends_start: bool = False
+    can_disconnect: bool = False
+    is_before_answer: bool = False
 
     @property
     def further_key(self) -> bytes:
@@ -84,16 +87,47 @@ def opens_generation(session: Session, report: Report, now: datetime) -> bool:
     if report.event_at is None and report.kind is not Kind.START:
         return False
     facts = session.facts
-    # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
-    ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or session.closed_at or session.opened_at
-    return report.implied_start_at(now) > ended_at + GENERATION_TOLERANCE
+    implied_start_at = report.implied_start_at(now)
+    if facts.ended:
+        # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
+        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or session.closed_at or session.opened_at
+        return implied_start_at > ended_at + GENERATION_TOLERANCE
+    if report.kind is Kind.INTERIM:
+        return False  # The same call goes on, or another whose Stop will tell; Interims may go backwards.
+    # Silence ended it by our clock: a switch whose clock is ahead of it must not seem to begin another call.
+    began_at = facts.start_event_at or facts.connect_at
+    if began_at is not None and implied_start_at <= began_at + GENERATION_TOLERANCE:
+        return False
+    begun_by_ours = now - timedelta(seconds=_bounded(report.session_seconds))
+    ended_at = session.closed_at or session.opened_at
+    return min(implied_start_at, begun_by_ours) > ended_at + GENERATION_TOLERANCE
 
 
 def is_of_earlier_generation(session: Session, report: Report, now: datetime) -> bool:
-    """Tell whether *report* is a late one of a call that used the session's name before it."""
+    """Tell whether *report* is a late one of a call that used the session's name before it.
+
+    Dates of a switch are compared with dates of the same switch: its clock may be far from ours.
+    """
     if session.generation == 0:
         return False
-    return report.implied_start_at(now) < session.opened_at - GENERATION_TOLERANCE
+    implied_start_at = report.implied_start_at(now)
+    began_at, ended_at = session.earlier_began_at, session.earlier_ended_at
+    if report.event_at is None or began_at is None:
+        return implied_start_at < session.opened_at - GENERATION_TOLERANCE
+    last = ended_at or began_at + GENERATION_TOLERANCE
+    return began_at - GENERATION_TOLERANCE <= implied_start_at <= last
+
+
+def dates_of(session: Session | None) -> tuple[datetime | None, datetime | None]:
+    """Return when a leg began and ended by the clock of its switch, as far as records told."""
+    if session is None:
+        return None, None
+    facts = session.facts
+    ended_at = _latest(facts.disconnect_at, facts.stop_event_at)
+    began_at = facts.start_event_at or facts.connect_at
+    if began_at is None and ended_at is not None:
+        began_at = ended_at - timedelta(seconds=_bounded(facts.stop_seconds))
+    return began_at, ended_at
 
 
 def is_further_leg(session: Session, report: Report) -> bool:
@@ -149,7 +183,8 @@ def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | 
         connect_at=_earliest(facts.connect_at, report.connect_at),
         disconnect_at=_latest(facts.disconnect_at, report.disconnect_at if report.ends else None),
         start_event_at=_earliest(
-            facts.start_event_at, report.event_at if report.kind is Kind.START else None
+            facts.start_event_at,
+            report.event_at if report.kind is Kind.START and not report.is_before_answer else None,
         ),
         stop_event_at=_latest(facts.stop_event_at, report.event_at if report.ends else None),
         known_seconds=known_seconds,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from billing_core import decision
 from billing_core.accounting import (
     Kind,
     Report,
@@ -14,27 +15,40 @@ from billing_core.accounting import (
     opens_generation,
 )
 from billing_core.authorization import (
+    Authenticated,
     AuthorizationRequest,
     Authorized,
     Candidate,
     Denied,
+    Identified,
+    authenticate,
     decide,
     identify,
 )
+from billing_core.balance import available
 from billing_core.books import Books
 from billing_core.capacity import CounterKey, counter_keys
 from billing_core.catalogue import Catalogue, Recognition
 from billing_core.client import Account
+from billing_core.concurrency import is_sliced
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.number import normalise
 from billing_core.opening import granted, opened, releases
-from billing_core.ports import DataRefusedError, Reboot, Storage, StorageDownError, Turn, TurnConflictError
+from billing_core.ports import (
+    DataRefusedError,
+    Reboot,
+    Storage,
+    StorageDownError,
+    Turn,
+    TurnConflictError,
+    UnknownRecord,
+)
 from billing_core.session import Leg, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Xdr
 
-Request = AuthorizationRequest | Report | Reboot
+Request = AuthorizationRequest | Report | Reboot | UnknownRecord
 
 _ATTEMPTS = 10
 
@@ -52,7 +66,7 @@ class Recorded:
     is_duplicate: bool = False
 
 
-Outcome = Authorized | Denied | Recorded
+Outcome = Authorized | Authenticated | Denied | Recorded
 
 
 class StaleCatalogueError(TurnConflictError):
@@ -91,7 +105,7 @@ class _Prepared:
     """A request with all that could be found out before anything is locked."""
 
     request: Request
-    identified: Candidate | Denied | None = None
+    identified: Candidate | Identified | Denied | None = None
     payer: Account | None = None
 
     def first_keys(self) -> tuple[bytes, ...]:
@@ -101,7 +115,7 @@ class _Prepared:
                 return (self.request.leg_key,)
             case Report():
                 return self.request.leg_keys[:1]
-            case Reboot():
+            case Reboot() | UnknownRecord():
                 return ()
 
     def other_keys(self, sessions: Mapping[bytes, Session]) -> tuple[bytes, ...]:
@@ -116,7 +130,7 @@ class _Prepared:
 
     def account(self) -> Account | None:
         match self.identified:
-            case Candidate() | Denied():
+            case Candidate() | Identified() | Denied():
                 return self.identified.account
             case None:
                 return self.payer
@@ -163,10 +177,12 @@ class Charging:
     def _prepare(self, request: Request, now: datetime) -> _Prepared:
         match request:
             case AuthorizationRequest():
+                if request.authentication_only:
+                    return _Prepared(request, identified=authenticate(request, self._catalogue))
                 return _Prepared(request, identified=identify(request, self._catalogue, now))
             case Report():
                 return _Prepared(request, payer=payer(request, self._catalogue))
-            case Reboot():
+            case Reboot() | UnknownRecord():
                 return _Prepared(request)
 
     def _turn(self, prepared: Sequence[_Prepared], demands: _Demands, now: datetime) -> list[Outcome]:
@@ -225,11 +241,18 @@ class Charging:
         match item.request:
             case AuthorizationRequest():
                 assert item.identified is not None
+                if isinstance(item.identified, Identified):
+                    client = item.identified.client
+                    money = available(client, books.balances[client.id])
+                    return Authenticated(client, item.identified.account, money)
                 return self._authorize(books, item.request, item.identified, now)
             case Report():
                 return self._account(books, item.request, item.payer, now)
             case Reboot():
                 books.changes.reboots.append(item.request)
+                return Recorded()
+            case UnknownRecord():
+                books.changes.unknown_records.append(item.request)
                 return Recorded()
 
     def _authorize(
@@ -241,21 +264,34 @@ class Charging:
     ) -> Authorized | Denied:
         known = books.sessions.get(request.leg_key)
         under_way = known if known is not None and known.state.is_open else None
+        seen = None
         if isinstance(identified, Denied):
             outcome: Authorized | Denied = identified
         else:
             balance = books.balances[identified.client.id]
-            outcome = decide(identified, balance, books.counters, under_way, self.limits, now)
+            outcome = decide(
+                identified,
+                balance,
+                books.counters,
+                under_way,
+                self.limits,
+                now,
+                can_disconnect=request.can_disconnect,
+            )
+            seen = decision.Seen(balance, books.counters, under_way, self.limits)
         if isinstance(outcome, Authorized):
-            books.put(granted(request, outcome, known, self.limits, now), now)
-        elif under_way is not None and releases(outcome, under_way):
+            text = decision.accepted(request, outcome, seen, now)
+            books.put(granted(request, outcome, known, self.limits, now, text), now)
+            return outcome
+        books.changes.refusals.append(decision.refused(request, outcome, identified.rate, seen, now))
+        if under_way is not None and releases(outcome, under_way):
             released = replace(under_way, state=State.RELEASED, reserved=ZERO, closed_at=now)
             books.put(released, now)
         return outcome
 
     def _account(self, books: Books, report: Report, account: Account | None, now: datetime) -> Recorded:
         known = books.first_session(report.leg_keys)
-        generation = 0
+        earlier = None
         if known is not None and is_further_leg(known, report):
             key = report.further_key
             if key not in books.leg_keys:
@@ -263,17 +299,20 @@ class Charging:
             report = replace(report, leg=Leg.FURTHER, leg_keys=(key,))
             known = books.sessions.get(key)
         if known is not None and opens_generation(known, report, now):
-            generation, known = known.generation + 1, None
+            earlier, known = known, None
         elif known is not None and is_of_earlier_generation(known, report, now):
             return Recorded(known, is_duplicate=True)
-        session = known or opened(report, account, generation, self.limits, now)
+        session = known or opened(report, account, earlier, self.limits, now)
         heard = hear(session, report, self.limits, now)
         if heard is known:
             return Recorded(known, is_duplicate=True)
         xdr = None
         if heard.state is State.CLOSED:
             heard, xdr = settle(heard, self._catalogue, self.limits)
-        books.put(heard, now, xdr)
+        if is_sliced(heard):
+            heard = books.renew(heard, self.limits, now, can_disconnect=report.can_disconnect)
+        else:
+            books.put(heard, now, xdr)
         return Recorded(
             heard,
             xdr,

@@ -87,6 +87,8 @@ class Session:
     the sweep should look at the leg again; `closed_at` is absent exactly while it is open.
     `reserved` pays a call of `reserved_seconds`. Amounts are in `currency`. `decision` is what
     deciding saw, or what a leg nobody was found for may later be recognised by, as JSON text.
+    `earlier_began_at` and `earlier_ended_at` are when the generation before began and ended, by the
+    switch's own clock.
     """
 
     leg_key: bytes
@@ -116,6 +118,8 @@ class Session:
     estimated: bool = False
     reserved_seconds: int | None = None
     decision: str | None = None
+    earlier_began_at: datetime | None = None
+    earlier_ended_at: datetime | None = None
     facts: Facts = field(default_factory=Facts)
 
     @property
