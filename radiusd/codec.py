@@ -6,25 +6,32 @@ wrong size is treated as absent (RFC 6929 section 2.8), and so is empty text (RF
 a name that is in no dictionary, or for a number in an attribute of text, is our own mistake and does raise.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from struct import Struct
+from types import MappingProxyType
 from typing import Final
 
 from pyrad.dictionary import Dictionary, ParseError
 
 from radiusd.wire import VENDOR_SPECIFIC
 
-STANDARD_FILES: Final = ("dictionary", "dictionary.cisco")
+STANDARD_FILES: Final = (
+    "dictionary",
+    "dictionary.disconnect",
+    "dictionary.cisco",
+    "dictionary.cisco-calling",
+)
 """Files that go together; a dialect that reuses numbers of these must not be loaded beside them."""
 
+_CISCO: Final = 9
 _VENDOR_HEAD = Struct("!BBIBB")
-_PREFIXING_VENDORS = frozenset((9,))
-"""Vendors (Cisco) whose text may repeat the attribute's name: `h323-credit-time=3600`."""
+_PREFIXING_VENDORS = frozenset((9, 35265))
+"""Vendors (Cisco, Eltex) whose text may repeat the attribute's name: `h323-credit-time=3600`."""
 _HIDDEN = frozenset(("User-Password", "CHAP-Password"))
 
 
@@ -119,7 +126,16 @@ class Tables:
     lookup: dict[str, tuple[int, bytes, Kind]]
     """Name → key, prefix to strip, kind."""
     vendors: dict[bytes, int]
-    """Vendor-Id as four octets → number; the attributes of other vendors stay closed."""
+    """Vendor-Id as four octets → the vendor whose definitions hold; the attributes of others stay closed."""
+
+    def kind_of(self, name: str) -> Kind | None:
+        """Return what the values of that name are, None when no file defines it."""
+        definition = self.by_name.get(name)
+        return definition.kind if definition else None
+
+    def encode(self, name: str, value: str | int | bytes) -> bytes:
+        """Return one attribute, wrapped for its vendor; ValueError on an unfit value."""
+        return self.by_name[name].encode(value)
 
 
 def dictionary_directory() -> Path:
@@ -137,8 +153,18 @@ def standard() -> Tables:
     return load([dictionary_directory() / name for name in STANDARD_FILES])
 
 
-def load(paths: Iterable[Path]) -> Tables:
-    """Compile dictionary files; DictionaryError names file and line of a conflict or a mistake."""
+@cache
+def named(files: tuple[str, ...], vendors: tuple[int, ...] = ()) -> Tables:
+    """Return the tables of our *files* together, read once; *vendors* write Cisco's numbers as their own."""
+    paths = [dictionary_directory() / name for name in files]
+    return load(paths, dict.fromkeys(vendors, _CISCO))
+
+
+def load(paths: Iterable[Path], same_as: Mapping[int, int] = MappingProxyType({})) -> Tables:
+    """Compile dictionary files; DictionaryError names file and line of a conflict or a mistake.
+
+    *same_as* are vendors (left) who number their attributes like another vendor (right).
+    """
     dictionary = Dictionary()  # type: ignore[no-untyped-call]
     defined: dict[object, str] = {}
     for path in paths:
@@ -153,7 +179,7 @@ def load(paths: Iterable[Path]) -> Tables:
             raise DictionaryError(f"{path}: not UTF-8: {error}") from error
         except OSError as error:
             raise DictionaryError(f"{path}: {error.strerror}") from error
-    return _compile(dictionary)
+    return _compile(dictionary, same_as)
 
 
 class Attributes:
@@ -165,7 +191,7 @@ class Attributes:
         """Sort the (type, value) pairs of a frame; *tables* other than the standard ones are a dialect's."""
         self._tables = tables or standard()
         self._sent = tuple(attributes)
-        self._avpairs: dict[str, str] | None = None
+        self._avpairs: dict[str, dict[str, str]] = {}
         self._values: dict[int, list[bytes]] = {}
         vendors = self._tables.vendors
         values = self._values
@@ -218,15 +244,16 @@ class Attributes:
         """Return the octets of every attribute of that name, in the order sent."""
         return tuple(self._values.get(self._tables.lookup[name][0], ()))
 
-    def avpair(self, key: str) -> str | None:
-        """Return what `key=value` in a Cisco-AVPair says; the first one that says anything counts."""
-        if self._avpairs is None:
-            self._avpairs = {}
-            for pair in self.texts("Cisco-AVPair"):
-                name, _, value = pair.partition("=")
+    def avpair(self, key: str, name: str = "Cisco-AVPair") -> str | None:
+        """Return what `key=value` in an attribute of that name says; the first that says anything counts."""
+        pairs = self._avpairs.get(name)
+        if pairs is None:
+            pairs = self._avpairs[name] = {}
+            for pair in self.texts(name):
+                found, _, value = pair.partition("=")
                 if value:
-                    self._avpairs.setdefault(name, value)
-        return self._avpairs.get(key)
+                    pairs.setdefault(found, value)
+        return pairs.get(key)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Yield name and readable value of everything sent, in order; passwords are masked.
@@ -316,7 +343,7 @@ def _refuse_impossible(place: str, code: str, kind: str) -> None:
         raise DictionaryError(f"{place}: type {kind}: known are {', '.join(known.value for known in Kind)}")
 
 
-def _compile(dictionary: Dictionary) -> Tables:
+def _compile(dictionary: Dictionary, same_as: Mapping[int, int]) -> Tables:
     """Turn what pyrad read into our tables."""
     definitions = [
         Definition(name, dictionary.vendors[attribute.vendor], attribute.code, Kind(attribute.type))
@@ -329,5 +356,8 @@ def _compile(dictionary: Dictionary) -> Tables:
             definition.name: (definition.key, definition.prefix, definition.kind)
             for definition in definitions
         },
-        vendors={number.to_bytes(4): number for number in dictionary.vendors.forward.values() if number},
+        vendors={
+            **{number.to_bytes(4): number for number in dictionary.vendors.forward.values() if number},
+            **{number.to_bytes(4): model for number, model in same_as.items()},
+        },
     )

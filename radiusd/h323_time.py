@@ -1,4 +1,7 @@
-"""Times as Cisco's gateways and their many imitators write them: `12:34:56.789 UTC Mon Nov 23 2026`."""
+"""Times as switches write them: Cisco's `12:34:56.789 UTC Mon Nov 23 2026`, ISO 8601 and its kin, Unix time.
+
+Every form is told apart by its looks, so that no switch needs a setting for it.
+"""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -10,46 +13,92 @@ _MONTHS = {
     )
 }
 
+_CLOCK = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?"
+
 # The weekday is not looked at: manuals and switches get it wrong.
-_TIME = re.compile(
-    r"(?P<mark>[*.]?)(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,6}))?"
+_CISCO = re.compile(
+    rf"(?P<mark>[*.]?){_CLOCK}"
     r" (?P<zone>[A-Za-z0-9+-]{1,10}) [A-Za-z]{3} (?P<month>[A-Z][a-z]{2}) {1,2}(?P<day>[0-9]{1,2})"
     r" (?P<year>[0-9]{4})",
     re.ASCII,
 )
-_OFFSET = re.compile(r"(?:GMT|UTC)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})", re.ASCII)
+_ISO = re.compile(
+    rf"(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}})[T _]{_CLOCK}"
+    r" ?(?P<zone>Z|[+-][0-9]{2}:?-?[0-9]{2,4})?",
+    re.ASCII,
+)
+_UNIX = re.compile(r"(?P<seconds>[0-9]{1,11})(?:\.(?P<fraction>[0-9]{1,9}))?", re.ASCII)
+_GMT_OFFSET = re.compile(r"(?:GMT|UTC)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})", re.ASCII)
+_ISO_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>[0-9]{2}):?-?(?P<rest>[0-9]{2,4})", re.ASCII)
+
+# Some switches write the epoch for what has not happened: an answer that never came.
+_NEVER_BEFORE = datetime(1970, 1, 3, tzinfo=UTC)
 
 
 def h323_time(text: str | None, named_zone: tzinfo) -> datetime | None:
-    """Return the instant that *text* writes, or None when it can't be told.
+    """Return the instant that *text* writes, or None when it can't be told or never came.
 
     `GMT+4` is four hours east of Greenwich. Any other zone's name is ambiguous, so the switch's
-    configured *named_zone* stands for it. A leading `.` (not synchronised) is passed over; after a
-    leading `*` the clock was never set, and the time means nothing.
+    configured *named_zone* stands for it, and for a time without a zone. A leading `.` (not
+    synchronised) is passed over; after a leading `*` the clock was never set, and the time means nothing.
     """
-    match = _TIME.fullmatch(text) if text else None
-    if match is None or match["mark"] == "*" or match["month"] not in _MONTHS:
+    if not text:
         return None
     try:
-        return datetime(
-            int(match["year"]),
-            _MONTHS[match["month"]],
-            int(match["day"]),
-            int(match["hour"]),
-            int(match["minute"]),
-            int(match["second"]),
-            int((match["fraction"] or "0").ljust(6, "0")),
-            tzinfo=_zone(match["zone"], named_zone),
-        ).astimezone(UTC)
+        at = _instant(text, named_zone)
     except (ValueError, OverflowError):
         return None
+    return at if at is not None and at >= _NEVER_BEFORE else None
+
+
+def _instant(text: str, named_zone: tzinfo) -> datetime | None:
+    if match := _CISCO.fullmatch(text):
+        if match["mark"] == "*" or match["month"] not in _MONTHS:
+            return None
+        return _dated(match, _MONTHS[match["month"]], _zone(match["zone"], named_zone))
+    if match := _ISO.fullmatch(text):
+        return _dated(match, int(match["month"]), _offset(match["zone"], named_zone))
+    if match := _UNIX.fullmatch(text):
+        whole = datetime.fromtimestamp(int(match["seconds"]), UTC)
+        return whole + timedelta(microseconds=_microseconds(match["fraction"]))
+    return None
+
+
+def _dated(match: re.Match[str], month: int, zone: tzinfo) -> datetime:
+    return datetime(
+        int(match["year"]),
+        month,
+        int(match["day"]),
+        int(match["hour"]),
+        int(match["minute"]),
+        int(match["second"]),
+        _microseconds(match["fraction"]),
+        tzinfo=zone,
+    ).astimezone(UTC)
+
+
+def _microseconds(fraction: str | None) -> int:
+    return int((fraction or "0")[:6].ljust(6, "0"))
 
 
 def _zone(name: str, named_zone: tzinfo) -> tzinfo:
     if name in ("UTC", "GMT", "Z"):
         return UTC
-    offset = _OFFSET.fullmatch(name)
+    offset = _GMT_OFFSET.fullmatch(name)
     if offset is None:
         return named_zone
-    hours = int(offset["hours"])
-    return timezone(timedelta(hours=hours if offset["sign"] == "+" else -hours))
+    return _east(offset["sign"], int(offset["hours"]) * 3600)
+
+
+def _offset(text: str | None, named_zone: tzinfo) -> tzinfo:
+    """Return the zone of an offset. FreeSWITCH writes seconds where minutes belong: +05:30 is `+051800`."""
+    offset = _ISO_OFFSET.fullmatch(text) if text else None
+    if offset is None:
+        return UTC if text else named_zone
+    rest = offset["rest"]
+    seconds = int(rest) * 60 if len(rest) == 2 else int(rest)
+    return _east(offset["sign"], int(offset["hours"]) * 3600 + seconds)
+
+
+def _east(sign: str, seconds: int) -> tzinfo:
+    return timezone(timedelta(seconds=seconds if sign == "+" else -seconds))

@@ -4,21 +4,19 @@ The source address alone chooses the secret (RFC 2865 section 3), never an attri
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing_core.denial import Denial
-from billing_core.session import Leg
 from billing_core.settings import address
+from radiusd.dialects import DIALECTS
+from radiusd.dialects.dialect import Dialect
+from radiusd.dialects.settings import differing
 
-DIALECTS = ("cisco", "plain")
-"""The families of softswitch whose way of writing a call is known."""
-
-LEGS: Mapping[str, Leg] = MappingProxyType({"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION})
-"""What a call origin in a packet means: who answers a caller was brought the call."""
+TLS_SECRET = b"radsec"
 
 _REMEMBERED_MAX = 4096
 
@@ -30,7 +28,7 @@ class Nas:
     """A softswitch, or a network of equal ones: its secret, how it speaks and what we grant it."""
 
     name: str
-    network: Network
+    network: Network | None
     secret: bytes = field(repr=False)
     dialect: str
     require_message_authenticator: bool = True
@@ -38,9 +36,21 @@ class Nas:
     on_backend_failure: str = "silent"
     return_codes: Mapping[Denial, int] = field(default_factory=dict, hash=False)
     sends_start: bool = False
+    disconnect: tuple[str, int] | None = None
     on_silence: str = "charge_known"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    legs: Mapping[str, Leg] = field(default_factory=lambda: LEGS, hash=False)
+    trusted_names: bool = False
+    routing: str | None = None
+    certificate: str | None = None
+    differs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """The fields of its dialect in which it differs from its family."""
+    speaks: Dialect = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once how it speaks, and leave out of `differs` what is as in its family."""
+        family = DIALECTS[self.dialect]
+        object.__setattr__(self, "differs", differing(family, self.differs))
+        object.__setattr__(self, "speaks", replace(family, **self.differs) if self.differs else family)
 
 
 class NasTable:
@@ -52,12 +62,20 @@ class NasTable:
         by_shift: dict[tuple[int, int], dict[int, Nas]] = {}
         for nas in self._entries:
             network = nas.network
+            if network is None:
+                continue
             shift = network.max_prefixlen - network.prefixlen
             level = by_shift.setdefault((network.version, shift), {})
             prefix = int(network.network_address) >> shift
             assert prefix not in level, f"two softswitches at {network}"
             level[prefix] = nas
         self._levels = sorted(by_shift.items(), key=lambda level: level[0])
+        # RFC 6614 section 2.3: over TLS the secret is the same for all, for the certificate proves who it is.
+        self._by_certificate = {
+            nas.certificate.lower(): replace(nas, secret=TLS_SECRET)
+            for nas in self._entries
+            if nas.certificate
+        }
         # A switch sends from few addresses; strangers must not make the memory grow.
         self._remembered = lru_cache(maxsize=_REMEMBERED_MAX)(self._search)
 
@@ -68,6 +86,11 @@ class NasTable:
     def __len__(self) -> int:
         """Return how many softswitches are known."""
         return len(self._entries)
+
+    def by_certificate(self, names: Iterable[str]) -> Nas | None:
+        """Return the softswitch whose certificate has one of these names; the first that is known counts."""
+        found = (self._by_certificate.get(name.lower()) for name in names)
+        return next((nas for nas in found if nas is not None), None)
 
     def find(self, address: str) -> Nas | None:
         """Return the softswitch at *address*, or None for a stranger: the longest prefix wins.

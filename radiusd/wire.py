@@ -26,6 +26,8 @@ STATE: Final = 24
 CLASS: Final = 25
 VENDOR_SPECIFIC: Final = 26
 SESSION_TIMEOUT: Final = 27
+SIP_AVP: Final = 225
+"""Of nobody's registry: what limits a call through Kamailio."""
 PROXY_STATE: Final = 33
 ARAP_PASSWORD: Final = 70
 EAP_MESSAGE: Final = 79
@@ -117,7 +119,7 @@ _RANDOM_AUTHENTICATOR = (Code.ACCESS_REQUEST, Code.STATUS_SERVER)
 _SIGNED_REPLIES = (Code.ACCESS_ACCEPT, Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE, Code.PROTOCOL_ERROR)
 _NEVER_TRIMMED = {
     # An Accept that lost its limit would be an endless call, so it is rather not sent at all.
-    Code.ACCESS_ACCEPT: frozenset((VENDOR_SPECIFIC, SESSION_TIMEOUT)),
+    Code.ACCESS_ACCEPT: frozenset((VENDOR_SPECIFIC, SESSION_TIMEOUT, SIP_AVP)),
     Code.ACCESS_CHALLENGE: frozenset((STATE,)),
 }
 

@@ -4,27 +4,8 @@ A dialect is a table of the ways in which switches differ; reading and writing o
 family is a new table here.
 """
 
-from radiusd.dialects.dialect import Dialect, VsaForm, attribute, avpair
+from radiusd.dialects.dialect import Dialect
+from radiusd.dialects.families import FAMILIES
 
-CISCO = Dialect(
-    name="cisco",
-    vsa_form=VsaForm.PREFIXED,
-    call_id=(attribute("h323-conf-id"), avpair("call-id")),
-    caller_ip=(attribute("h323-remote-address"), attribute("Framed-IP-Address")),
-    call_origin=attribute("h323-call-origin"),
-    termination_address=attribute("h323-remote-address"),
-    setup_time=attribute("h323-setup-time"),
-    connect_time=attribute("h323-connect-time"),
-    disconnect_time=attribute("h323-disconnect-time"),
-    disconnect_cause=attribute("h323-disconnect-cause"),
-    disconnect_cause_base=16,
-)
-
-PLAIN = Dialect(
-    name="plain",
-    vsa_form=VsaForm.NONE,
-    call_id=(),
-    caller_ip=(attribute("Framed-IP-Address"),),
-)
-
-DIALECTS = {dialect.name: dialect for dialect in (CISCO, PLAIN)}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in FAMILIES}
+"""The families of softswitch whose way of writing a call is known, by name."""

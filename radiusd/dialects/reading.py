@@ -1,18 +1,19 @@
 """From attributes to what the billing core is asked or told."""
 
+import json
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from billing_core.accounting import Kind, Report
-from billing_core.authorization import AuthorizationRequest
-from billing_core.ports import Reboot
+from billing_core.authorization import AuthorizationRequest, Credential
+from billing_core.ports import Reboot, UnknownRecord
 from billing_core.session import Leg, leg_key
-from radiusd import session_class
+from radiusd import digest, session_class
 from radiusd.codec import Attributes
-from radiusd.credentials import credential_of
-from radiusd.dialects.dialect import Dialect, Source
-from radiusd.h323_time import h323_time
+from radiusd.credentials import PapCredential, credential_of
+from radiusd.dialects.dialect import Dialect, StartMeans
+from radiusd.dialects.moments import delay_seconds, event_time, moments
+from radiusd.dialects.reader import Reader
 from radiusd.nas import Nas
 from radiusd.wire import DropReason, Frame
 
@@ -20,115 +21,140 @@ from radiusd.wire import DropReason, Frame
 _KINDS = {1: Kind.START, 2: Kind.STOP, 3: Kind.INTERIM, 15: Kind.FAILED}
 _ACCOUNTING_ON, _ACCOUNTING_OFF = 7, 8
 
-# Some switches write a Unix time into Acct-Delay-Time; a longer delay than a day is not believed.
-_DELAY_SECONDS_MAX = 86_400
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_AHEAD_MAX = timedelta(days=1)
+# How the family of SER numbers the method, and spells it elsewhere.
+_CANCEL = ("2", "CANCEL")
+# SIP's final answers that are no success (RFC 3261 section 21).
+_SIP_FAILURE_FIRST = 300
+
+# The attributes that may hold a Digest-Method: RFC 5090's, and the packed one of the draft before it.
+_DIGEST_METHODS = frozenset((digest.METHOD, 207))
 
 _GUID = re.compile(r"[0-9a-f]{32}")
 
 
-def authorization_request(
-    attributes: Attributes, frame: Frame, nas: Nas, dialect: Dialect, source: str
-) -> AuthorizationRequest:
-    """Read an Access-Request about a call. *source* is the address that the packet came from."""
-    call_id = _call_id(attributes, dialect)
-    session_id = attributes.text("Acct-Session-Id") or ""
+def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationRequest:
+    """Read an Access-Request. *source* is the address that the packet came from."""
+    dialect = nas.speaks
+    reader = Reader(frame, dialect)
+    attributes = reader.attributes
+    call_id = _call_id(reader)
+    session_id = reader.get("session_id") or ""
     # Without any name of the call the packet itself is its name.
     reference = call_id or session_id or f"{source} {frame.identifier} {frame.authenticator.hex()}"
+    called = reader.get("called") or ""
+    credential = credential_of(attributes, frame, nas.secret)
     return AuthorizationRequest(
         nas=nas.name,
         nas_box=_nas_box(attributes, source),
         leg_key=leg_key(nas.name, reference, Leg.ORIGINATION),
         call_id=call_id,
         session_id=session_id,
-        name=attributes.text("User-Name"),
-        credential=credential_of(attributes, frame, nas.secret),
-        ip=_first(dialect.caller_ip, attributes),
-        calling=attributes.text("Calling-Station-Id") or "",
-        called=attributes.text("Called-Station-Id") or "",
+        name=reader.get("account"),
+        credential=None if _proves_nothing(credential, dialect) else credential,
+        ip=reader.get("caller_ip"),
+        calling=reader.get("calling") or "",
+        called=called,
         sends_start=nas.sends_start,
+        can_disconnect=nas.disconnect is not None,
         malformed=_contradiction(attributes),
+        termination_address=reader.get("wanted_vendor"),
+        authentication_only=dialect.authenticates_alone and _asks_no_call(reader, frame, called),
+        name_is_trusted=nas.trusted_names,
     )
 
 
 def accounting(
-    attributes: Attributes, nas: Nas, dialect: Dialect, source: str, now: datetime
-) -> Report | Reboot | DropReason:
+    frame: Frame, nas: Nas, source: str, now: datetime
+) -> Report | Reboot | UnknownRecord | DropReason:
     """Read an Accounting-Request, or say why it can't be recorded."""
+    reader = Reader(frame, nas.speaks)
+    attributes = reader.attributes
     status = attributes.integer("Acct-Status-Type")
-    event_at = _plausible(attributes.integer("Event-Timestamp"), now)
-    delay_seconds = attributes.integer("Acct-Delay-Time") or 0
-    if delay_seconds > _DELAY_SECONDS_MAX:
-        delay_seconds = 0
+    box = _nas_box(attributes, source)
     if status in (_ACCOUNTING_ON, _ACCOUNTING_OFF):
-        happened_at = event_at or now - timedelta(seconds=delay_seconds)
-        return Reboot(nas.name, _nas_box(attributes, source), happened_at, status == _ACCOUNTING_ON)
-    session_id = attributes.text("Acct-Session-Id")
-    # RFC 2866 section 5.5: every record of a session carries it.
-    if status is None or session_id is None:
+        happened_at = event_time(reader, now) or now - timedelta(seconds=delay_seconds(reader))
+        return Reboot(nas.name, box, happened_at, status == _ACCOUNTING_ON)
+    session_id = reader.get("session_id")
+    if status is None:
         return DropReason.MISSING_MANDATORY
     kind = _KINDS.get(status)
     if kind is None:
-        return DropReason.NOT_RECORDED
-    return _report(attributes, kind, session_id, nas, dialect, source, event_at, delay_seconds)
+        told = json.dumps(list(attributes.items()))
+        return UnknownRecord(nas.name, box, now, status, session_id or "", told)
+    # RFC 2866 section 5.5: every record of a session carries it, or what its dialect has instead.
+    if session_id is None:
+        return DropReason.MISSING_MANDATORY
+    return _report(reader, kind, session_id, nas, box, now)
 
 
-def _report(
-    attributes: Attributes,
-    kind: Kind,
-    session_id: str,
-    nas: Nas,
-    dialect: Dialect,
-    source: str,
-    event_at: datetime | None,
-    delay_seconds: int,
-) -> Report:
-    call_id = _call_id(attributes, dialect)
-    leg = nas.legs.get((dialect.call_origin(attributes) or "answer").lower(), Leg.ORIGINATION)
-    address = _first(dialect.caller_ip, attributes)
-    ends = kind in (Kind.STOP, Kind.FAILED)
-    setup_at = h323_time(dialect.setup_time(attributes), nas.timezone)
-    connect_at = h323_time(dialect.connect_time(attributes), nas.timezone)
-    disconnect_at = h323_time(dialect.disconnect_time(attributes), nas.timezone) if ends else None
+def sequence_number(frame: Frame, nas: Nas, source: str) -> tuple[str, int] | None:
+    """Return which device counted this record, and its number; None where records are not counted."""
+    if not nas.speaks.sequence:
+        return None
+    reader = Reader(frame, nas.speaks)
+    number = reader.get("sequence")
+    return (_nas_box(reader.attributes, source), int(number)) if number and number.isdecimal() else None
+
+
+def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, box: str, now: datetime) -> Report:
+    if kind is Kind.STOP and reader.get("sip_method") in _CANCEL:
+        # The caller gave up before anybody answered.
+        kind = Kind.FAILED
+    call_id = _call_id(reader)
+    leg = reader.dialect.legs.get((reader.get("call_origin") or "answer").lower(), Leg.ORIGINATION)
+    is_vendors = leg is Leg.TERMINATION
+    termination_address = reader.get("termination_address") if is_vendors else None
     # A vendor's leg is one attempt to reach him: another attempt has another session id or address.
-    termination_address = dialect.termination_address(attributes) if leg is Leg.TERMINATION else None
-    detail = f"{termination_address or ''}/{session_id}" if leg is Leg.TERMINATION else ""
-    references = [reference for reference in (call_id, session_id) if reference]
-    linked = session_class.linked_leg(attributes.raws("Class"), nas) if leg is Leg.ORIGINATION else ()
+    attempt = "/".join([termination_address or "", session_id, *reader.all("attempt")])
+    detail = attempt if is_vendors else ""
+    references = dict.fromkeys(reference for reference in (call_id, session_id) if reference)
+    linked = () if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
+    told = moments(reader, kind, nas.timezone, now)
     return Report(
         kind=kind,
         nas=nas.name,
-        nas_box=_nas_box(attributes, source),
+        nas_box=box,
         leg=leg,
         leg_keys=(*linked, *(leg_key(nas.name, reference, leg, detail) for reference in references)),
         call_id=call_id,
         session_id=session_id,
-        name=attributes.text("User-Name"),
-        ip=address,
-        calling=attributes.text("Calling-Station-Id") or "",
-        called=attributes.text("Called-Station-Id") or "",
+        name=reader.get("account"),
+        ip=reader.get("caller_ip"),
+        calling=reader.get("calling") or "",
+        called=(is_vendors and reader.get("termination_called")) or reader.get("called") or "",
         termination_address=termination_address,
-        event_at=event_at or disconnect_at or (connect_at or setup_at if kind is Kind.START else None),
-        delay_seconds=delay_seconds,
-        session_seconds=attributes.integer("Acct-Session-Time"),
-        setup_at=setup_at,
-        connect_at=connect_at,
-        disconnect_at=disconnect_at,
-        disconnect_cause=_cause(dialect.disconnect_cause(attributes), dialect.disconnect_cause_base),
+        event_at=told.event_at,
+        delay_seconds=delay_seconds(reader),
+        session_seconds=told.session_seconds,
+        setup_at=told.setup_at,
+        connect_at=told.connect_at,
+        disconnect_at=told.disconnect_at,
+        disconnect_cause=_cause(reader),
+        can_disconnect=nas.disconnect is not None,
+        is_before_answer=kind is Kind.START and reader.dialect.start_means is StartMeans.SETUP,
     )
 
 
-def _first(sources: Iterable[Source], attributes: Attributes) -> str | None:
-    for source in sources:
-        if value := source(attributes):
-            return value
-    return None
+def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
+    """Tell whether a request is about who somebody is, and not about a call."""
+    if not called or reader.get("request_type") == "user":
+        return True
+    if not _DIGEST_METHODS.intersection(kind for kind, _ in frame.attributes):
+        return False
+    parts = digest.parts_of(frame)
+    return parts is not None and parts.get(digest.METHOD) == b"REGISTER"
 
 
-def _call_id(attributes: Attributes, dialect: Dialect) -> str:
+def _proves_nothing(credential: Credential | None, dialect: Dialect) -> bool:
+    """Tell whether the password is only what the switch sends when it has none."""
+    if dialect.fixed_password is None or not isinstance(credential, PapCredential):
+        return False
+    return credential.password == dialect.fixed_password.encode()
+
+
+def _call_id(reader: Reader) -> str:
     """Return the call's id, a GUID always written in one way: switches group and case it as they like."""
-    text = _first(dialect.call_id, attributes)
+    text = reader.get("call_id")
     if text is None:
         return ""
     packed = text.replace(" ", "").replace("-", "").lower()
@@ -145,22 +171,22 @@ def _nas_box(attributes: Attributes, source: str) -> str:
     )
 
 
-def _plausible(seconds: int | None, now: datetime) -> datetime | None:
-    """Return an Event-Timestamp as a date, unless no sane clock can have made it."""
-    if seconds is None:
-        return None
-    at = datetime.fromtimestamp(seconds, UTC)
-    return at if _EARLIEST <= at <= now + _AHEAD_MAX else None
-
-
-def _cause(text: str | None, base: int) -> str | None:
+def _cause(reader: Reader) -> str | None:
     """Return a Q.850 cause in decimal; what is none is kept as it was sent."""
+    text = reader.get("disconnect_cause")
     if text is None:
-        return None
+        return _sip_cause(reader.get("sip_response"))
     try:
-        return str(int(text.split()[0], base)) if text.isascii() and "_" not in text else text
+        plain = text.isascii() and "_" not in text
+        return str(int(text.split()[0], reader.dialect.disconnect_cause_base)) if plain else text
     except (ValueError, IndexError):
         return text
+
+
+def _sip_cause(response: str | None) -> str | None:
+    if response is None or not response.isdecimal() or int(response) < _SIP_FAILURE_FIRST:
+        return None
+    return f"SIP {response}"
 
 
 def _contradiction(attributes: Attributes) -> str | None:

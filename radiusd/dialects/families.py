@@ -1,0 +1,184 @@
+"""The families of softswitch. What a table leaves out is as Cisco's gateways do it (see `Dialect`)."""
+
+from billing_core.session import Leg
+from radiusd.dialects.dialect import (
+    LEGS,
+    Dialect,
+    EventForm,
+    EventTime,
+    Language,
+    Limit,
+    StartMeans,
+    VsaForm,
+)
+
+CISCO = Dialect(name="cisco")
+
+PLAIN = Dialect(
+    name="plain",
+    dictionaries=(),
+    call_id=(),
+    caller_ip=("Framed-IP-Address",),
+    vsa_form=VsaForm.NONE,
+    limit_attributes=(Limit.SESSION_TIMEOUT,),
+    language_attribute=Language.NONE,
+)
+
+# FreeSWITCH with mod_xml_radius, and whatever else was made for JeraSoft: no Acct-Session-Id, no
+# User-Name, and Start when the call begins to be routed.
+JERASOFT = Dialect(
+    name="jerasoft",
+    call_id=("h323-conf-id", "Cisco-AVPair:h323-conf-id"),
+    session_id=("Acct-Session-Id", "Cisco-AVPair:h323-call-id", "h323-conf-id"),
+    caller_ip=("Cisco-AVPair:src-gw-ip",),
+    calling=("Calling-Station-Id", "Cisco-AVPair:src-number-in"),
+    called=("Called-Station-Id", "Cisco-AVPair:dst-number-in"),
+    termination_address=("Cisco-AVPair:dst-gw-ip",),
+    termination_called=("Cisco-AVPair:dst-number-out",),
+    start_means=StartMeans.SETUP,
+    vsa_form=VsaForm.BARE,
+)
+
+# MERA MVTS and Eltex SMG.
+MERA = Dialect(
+    name="mera",
+    dictionaries=("cisco", "cisco-calling", "eltex"),
+    call_id=("h323-conf-id", "Acct-Session-Id"),
+    caller_ip=("Cisco-AVPair:h323-gw-address", "h323-remote-address", "Framed-IP-Address"),
+    calling=("Calling-Station-Id", "Cisco-AVPair:xpgk-src-number-in"),
+    called=("Called-Station-Id", "Cisco-AVPair:xpgk-dst-number-in"),
+    termination_called=("Cisco-AVPair:xpgk-dst-number-out",),
+    fixed_password="eltex",
+    duration=("Acct-Session-Time", "Eltex-AVPair:session-time"),
+    answered_has_connect_time=True,
+)
+
+# The Call-ID is all that names a call. Sip-* numbers in accounting are Digest-* in Access-Requests.
+KAMAILIO = Dialect(
+    name="kamailio",
+    dictionaries=("cisco", "cisco-calling", "sip-avp"),
+    accounting_dictionaries=("openser",),
+    call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    caller_ip=("h323-remote-address", "Framed-IP-Address", "Sip-Src-IP"),
+    event_form=EventForm.TEXT,
+    disconnect_cause_base=10,
+    sip_method=("Sip-Method",),
+    sip_response=("Sip-Response-Code",),
+    limit_attributes=(Limit.SIP_AVP, Limit.CREDIT_TIME, Limit.SESSION_TIMEOUT),
+    language_attribute=Language.SIP_AVP,
+)
+
+# A single Stop for the whole call, dated by its beginning.
+OPENSIPS = Dialect(
+    name="opensips",
+    dictionaries=("cisco", "cisco-calling", "sip-avp"),
+    accounting_dictionaries=("opensips",),
+    call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    duration=("Sip-Call-Duration", "Acct-Session-Time"),
+    event_time=EventTime.CALL_START,
+    setup_time=("Sip-Call-Created",),
+    disconnect_cause_base=10,
+    sip_method=("Sip-Method",),
+    sip_response=("Sip-Response-Code",),
+    limit_attributes=(Limit.SIP_AVP, Limit.CREDIT_TIME, Limit.SESSION_TIMEOUT),
+    language_attribute=Language.SIP_AVP,
+)
+
+# One Acct-Session-Id, the SIP Call-ID, for both legs and for every attempt to route.
+SIPPY = Dialect(
+    name="sippy",
+    call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    attempt=("h323-setup-time",),
+    fixed_password="cisco",
+    trust_delay=False,
+    trust_interim_duration=False,
+)
+
+AUDIOCODES = Dialect(
+    name="audiocodes",
+    vendors=(5003, 4923),
+    call_id=("h323-conf-id", "h323-incoming-conf-id"),
+    disconnect_cause_base=10,
+    vsa_form=VsaForm.BARE,
+    reply_vendor=5003,
+)
+
+ORACLE = Dialect(
+    name="oracle",
+    dictionaries=("cisco", "cisco-calling", "acme"),
+    call_id=("Acme-Session-Ingress-CallId", "Acct-Session-Id"),
+    caller_ip=("Acme-Ingress-Remote-Addr", "h323-remote-address"),
+    disconnect_cause_base=10,
+    sequence=("Acme-CDR-Sequence-Number",),
+)
+
+YATE = Dialect(
+    name="yate",
+    vendors=(6618,),
+    disconnect_cause_base=10,
+    limit_attributes=(Limit.CREDIT_TIME, Limit.SESSION_TIMEOUT, Limit.IVR_DURATION),
+)
+
+GNUGK = Dialect(
+    name="gnugk",
+    dictionaries=("cisco", "gnugk"),
+    caller_ip=("Framed-IP-Address",),
+    legs={**LEGS, "proxy": Leg.ORIGINATION},
+)
+
+QUINTUM = Dialect(
+    name="quintum",
+    vendors=(6618,),
+    reply_vendor=6618,
+    currency_name="h323-currency-type",
+)
+
+# mod_radius_cdr: accounting only. Its own Billusec wraps after 72 minutes, Acct-Session-Time does not.
+FREESWITCH = Dialect(
+    name="freeswitch",
+    dictionaries=("cisco", "cisco-calling", "freeswitch"),
+    call_id=("Acct-Session-Id",),
+    call_origin=("Freeswitch-Direction",),
+    legs={"inbound": Leg.ORIGINATION, "outbound": Leg.TERMINATION},
+    caller_ip=("Framed-IP-Address",),
+    calling=("Calling-Station-Id", "Freeswitch-Src", "Freeswitch-Ani"),
+    called=("Called-Station-Id", "Freeswitch-Dst"),
+    start_means=StartMeans.SETUP,
+    setup_time=("Freeswitch-Callstartdate",),
+    connect_time=("Freeswitch-Callanswerdate",),
+    disconnect_time=("Freeswitch-Callenddate",),
+    disconnect_cause=("Freeswitch-Hangupcause",),
+    disconnect_cause_base=10,
+)
+
+# cdr_radius: one Stop a call. Its User-Name is the name of a channel, never of an account.
+ASTERISK = Dialect(
+    name="asterisk",
+    dictionaries=("cisco", "cisco-calling", "asterisk"),
+    call_id=("Asterisk-Unique-ID", "Acct-Session-Id"),
+    session_id=("Acct-Session-Id", "Asterisk-Unique-ID"),
+    account=("Asterisk-Acc-Code",),
+    calling=("Asterisk-Src", "Calling-Station-Id"),
+    called=("Asterisk-Dst", "Called-Station-Id"),
+    duration=("Asterisk-Bill-Sec",),
+    setup_time=("Asterisk-Start-Time",),
+    connect_time=("Asterisk-Answer-Time",),
+    disconnect_time=("Asterisk-End-Time",),
+)
+
+FAMILIES = (
+    CISCO,
+    PLAIN,
+    JERASOFT,
+    MERA,
+    KAMAILIO,
+    OPENSIPS,
+    SIPPY,
+    AUDIOCODES,
+    ORACLE,
+    YATE,
+    GNUGK,
+    QUINTUM,
+    FREESWITCH,
+    ASTERISK,
+)

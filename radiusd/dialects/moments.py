@@ -1,0 +1,89 @@
+"""When a record's call began, was answered and ended, and how long it lasted, as the switch tells it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from billing_core.accounting import Kind
+from radiusd.dialects.dialect import EventForm, EventTime, StartMeans, Unit
+from radiusd.dialects.reader import Reader
+from radiusd.h323_time import h323_time
+
+# Some switches write a Unix time into Acct-Delay-Time; a longer delay than a day is not believed.
+_DELAY_SECONDS_MAX = 86_400
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD_MAX = timedelta(days=1)
+_DURATION_MAX = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The times of one record. `event_at` is its own date, absent when nothing in it is a date."""
+
+    event_at: datetime | None
+    setup_at: datetime | None
+    connect_at: datetime | None
+    disconnect_at: datetime | None
+    session_seconds: int | None
+
+
+def moments(reader: Reader, kind: Kind, zone: tzinfo, now: datetime) -> Moments:
+    """Read the times of a record of that *kind*; *zone* is meant where the switch names none we know."""
+    setup_at, connect_at, disconnect_at = (
+        _plausible(h323_time(reader.get(what), zone), now)
+        for what in ("setup_time", "connect_time", "disconnect_time")
+    )
+    ends = kind in (Kind.STOP, Kind.FAILED)
+    # Until the end there is none: what an Interim says of it is a guess, or garbage.
+    disconnect_at = disconnect_at if ends else None
+    seconds = _duration(reader, kind, connect_at, now)
+    event_at = event_time(reader, now)
+    if kind is Kind.START:
+        if reader.dialect.start_means is StartMeans.SETUP:
+            setup_at = setup_at or event_at
+        return Moments(event_at or connect_at or setup_at, setup_at, connect_at, None, seconds)
+    if ends and event_at and reader.dialect.event_time is EventTime.CALL_START:
+        connect_at = connect_at or event_at
+        event_at = _plausible(event_at + timedelta(seconds=seconds), now) if seconds is not None else None
+        disconnect_at = disconnect_at or event_at
+    if _is_unanswered(reader, kind, seconds, connect_at):
+        connect_at = disconnect_at
+    return Moments(event_at or disconnect_at, setup_at, connect_at, disconnect_at, seconds)
+
+
+def event_time(reader: Reader, now: datetime) -> datetime | None:
+    """Return the date in Event-Timestamp, unless no sane clock can have made it."""
+    seconds = reader.attributes.integer("Event-Timestamp")
+    if seconds is not None:
+        return _plausible(datetime.fromtimestamp(seconds, UTC), now)
+    if reader.dialect.event_form is EventForm.TEXT:
+        return _plausible(h323_time(reader.attributes.text("Event-Timestamp"), UTC), now)
+    return None
+
+
+def delay_seconds(reader: Reader) -> int:
+    """Return how long the record waited in the switch, as far as that can be believed."""
+    seconds = reader.attributes.integer("Acct-Delay-Time") or 0
+    return seconds if reader.dialect.trust_delay and seconds <= _DELAY_SECONDS_MAX else 0
+
+
+def _duration(reader: Reader, kind: Kind, connect_at: datetime | None, now: datetime) -> int | None:
+    if kind is Kind.INTERIM and not reader.dialect.trust_interim_duration:
+        # That it comes at all tells that the call goes on.
+        return max(0, int((now - connect_at).total_seconds())) if connect_at else None
+    for text in reader.all("duration"):
+        if text.isascii() and text.isdigit() and len(text) <= 13:
+            # A part of a second counts as one, as switches do that send whole seconds.
+            told = int(text) if reader.dialect.duration_unit is Unit.SECONDS else -(-int(text) // 1000)
+            return told if told <= _DURATION_MAX else None
+    return None
+
+
+def _is_unanswered(reader: Reader, kind: Kind, seconds: int | None, connect_at: datetime | None) -> bool:
+    """Tell whether a Stop that says no duration says by its silence that there was no answer."""
+    silent = kind is Kind.STOP and seconds is None and connect_at is None
+    return silent and reader.dialect.answered_has_connect_time
+
+
+def _plausible(at: datetime | None, now: datetime) -> datetime | None:
+    """Return *at*, unless no sane clock can have made it."""
+    return at if at is not None and _EARLIEST <= at <= now + _AHEAD_MAX else None
