@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from billing_core.accounting import Report
-from billing_core.authorization import AuthorizationRequest, Authorized, Denied
+from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
 from billing_core.charging import Outcome, Recorded
 from billing_core.denial import Denial
 from billing_core.money import plain
-from billing_core.ports import Reboot
+from billing_core.ports import Reboot, UnknownRecord
 from billing_core.xdr import Xdr
 from radiusd.protocol import Received
 from radiusd.wire import Code, DropReason
@@ -43,6 +43,9 @@ def canonical_line(
         case Reboot():
             event = "nas_rebooted"
             facts |= {"box": request.nas_box, "starting": request.starting}
+        case UnknownRecord():
+            event = "accounting_unknown"
+            facts |= {"status": request.status, "session_id": request.session_id}
     return event, facts | _told(outcome)
 
 
@@ -60,6 +63,12 @@ def _told(outcome: Outcome | DropReason) -> dict[str, Any]:
                 "code": outcome.candidate.rate.code,
                 "credit_time_seconds": outcome.credit_time_seconds,
                 "reserved": plain(outcome.reserved),
+            }
+        case Authenticated():
+            return {
+                "outcome": "authenticated",
+                "client": outcome.client.name,
+                "account": outcome.account.label,
             }
         case Denied():
             return {

@@ -24,6 +24,7 @@ from billing_core.storage.schema import SchemaError
 from radiusd import clock, codec, config
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
+from radiusd.radsec import TlsError
 from radiusd.sockets import PortTakenError
 from radiusd.trial import TrialError, place
 from radiusd.wire import Code
@@ -32,6 +33,7 @@ _EXPECTED = (
     CommandError,
     SettingsError,
     PortTakenError,
+    TlsError,
     EmbeddedServerError,
     SchemaError,
     StorageDownError,
@@ -77,22 +79,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
+    folder = Path(tempfile.mkdtemp(prefix="radiusd-"))
     # prometheus_client looks for this when it is imported, and so do the workers.
-    folder = tempfile.mkdtemp(prefix="radiusd-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_new(folder / "metrics"))
     from radiusd import logs
     from radiusd.http import HttpPortError
     from radiusd.supervisor import Supervisor
 
     logs.configure(settings.log.level, settings.log.format)
     try:
-        Supervisor(arguments.config, settings).run()
+        Supervisor(arguments.config, settings, _new(folder / "rates")).run()
     except HttpPortError as error:
         _err.print(f"radiusd: {error}", markup=False)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _check(arguments: argparse.Namespace) -> int:

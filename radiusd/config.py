@@ -1,12 +1,9 @@
 """radiusd.toml: the settings of the daemon, frozen; every fault is reported at once with its line."""
 
-import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -14,7 +11,6 @@ from sqlalchemy.engine import URL
 
 from billing_core.denial import Denial
 from billing_core.limits import Limits as CallLimits
-from billing_core.session import Leg
 from billing_core.settings import (
     Array,
     Document,
@@ -34,80 +30,37 @@ from billing_core.settings import (
     words,
     written,
 )
-from billing_core.storage.url import database_url
-from radiusd.nas import DIALECTS, LEGS, Nas, NasTable, Network, network
+from radiusd.dialects import DIALECTS
+from radiusd.dialects.settings import DialectSettings, contradictions
+from radiusd.nas import Nas, NasTable, Network, network
+from radiusd.setting_values import (
+    Endpoint,
+    read_address,
+    read_database_url,
+    read_disconnect,
+    read_endpoint,
+    read_next_hop,
+    read_owner_url,
+    read_secret,
+    read_secret_file,
+)
 
 FILE_NAME = "radiusd.toml"
-_SECRET_OCTETS_MAX = 65_536
 _SECRET_OCTETS_ADVISED = 16  # RFC 2865 section 3 prefers at least these.
 _CALLS = CallLimits()
-
-
-class Endpoint(NamedTuple):
-    """An IP address and a TCP port; port 0 asks the system for a free one."""
-
-    address: str
-    port: int
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise ValueError(f'"{text}" is not an IP address; names are not looked up') from None
-
-
-def _endpoint(text: str) -> Endpoint:
-    """Read `127.0.0.1:9812` or `[::1]:9812`."""
-    place = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})", text)
-    if place is None or int(place[3]) > 65_535:
-        raise ValueError(f'"{text}" is not an address and port, such as "127.0.0.1:9812" or "[::1]:9812"')
-    return Endpoint(_address(place[1] or place[2]), int(place[3]))
-
-
-def _database_url(text: str) -> URL | None:
-    return None if text == "embedded" else database_url(text)
-
-
-def _owner_url(text: str) -> URL | None:
-    if text == "embedded":
-        raise ValueError("must begin with postgresql://; the embedded database has its own owner")
-    return _database_url(text)
-
-
-def _secret(text: str) -> bytes:
-    if not text:
-        raise ValueError("must not be empty: anyone could sign with it; use 16 random characters or more")
-    return text.encode()
-
-
-def _secret_in(file: Path) -> bytes:
-    """Return the secret that *file* holds, without the line end behind it."""
-    try:
-        mode = file.stat().st_mode
-        octets = file.read_bytes() if stat.S_ISREG(mode) else b""
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
-    if mode & stat.S_IROTH:
-        raise ValueError(f"{file} can be read by everyone; run: chmod o-rwx {file}")
-    secret = octets.removesuffix(b"\n").removesuffix(b"\r")
-    if not 0 < len(secret) <= _SECRET_OCTETS_MAX:
-        raise ValueError(f"{file} must be a regular file of 1 to {_SECRET_OCTETS_MAX:,} octets")
-    return secret
 
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
 ReturnCode = Annotated[int, Field(ge=1, le=65_535)]
 DenialName = Annotated[Denial, one_of({denial.value: denial for denial in Denial})]
-LegName = Annotated[Leg, one_of({leg.value: leg for leg in (Leg.ORIGINATION, Leg.TERMINATION)})]
 
 
 class Radius(Section):
     """Where packets come in, and how many of them a worker takes at a time."""
 
     listen: Annotated[
-        Array[Annotated[str, written(_address)]], Field(min_length=1), AfterValidator(different)
+        Array[Annotated[str, written(read_address)]], Field(min_length=1), AfterValidator(different)
     ] = (
         "0.0.0.0",
         "::",
@@ -116,13 +69,26 @@ class Radius(Section):
     acct_port: Port = 1813
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     batch_max: Annotated[int, Field(ge=1, le=10_000)] = 256
+    reject_delay_seconds: Annotated[int, Field(ge=0, le=5)] = 1
+
+
+class Radsec(Section):
+    """RADIUS over TLS (RFC 6614) on the addresses of `radius.listen`, when there is a certificate.
+
+    `key` is the certificate's, `authorities` those who sign the certificates of switches.
+    """
+
+    port: Port = 2083
+    certificate: PathBeside | None = None
+    key: PathBeside | None = None
+    authorities: PathBeside | None = None
 
 
 class Database(Section):
     """Where the truth is kept. `url` None is the embedded server in `directory`."""
 
-    url: Annotated[URL | None, written(_database_url)] = default("embedded", repr=False)
-    owner_url: Annotated[URL, written(_owner_url)] | None = Field(default=None, repr=False)
+    url: Annotated[URL | None, written(read_database_url)] = default("embedded", repr=False)
+    owner_url: Annotated[URL, written(read_owner_url)] | None = Field(default=None, repr=False)
     directory: PathBeside = default("../var/postgres")
 
 
@@ -144,7 +110,7 @@ class Limits(Section):
 class Http(Section):
     """Where metrics and health are served."""
 
-    listen: Annotated[Endpoint, written(_endpoint)] = default("127.0.0.1:9812")
+    listen: Annotated[Endpoint, written(read_endpoint)] = default("127.0.0.1:9812")
 
 
 class Log(Section):
@@ -160,35 +126,41 @@ class Billing(Section):
     apply_on_start: Array[PathBeside] = default(("billing.toml",))
 
 
-class NasSection(Section):
-    """One `[[nas]]`. What it leaves out is as `Nas` says, so the defaults stand in one place."""
+class NasSection(DialectSettings):
+    """One `[[nas]]`. What it leaves out is as `Nas` and its dialect say: defaults stand in one place."""
 
     name: Name
-    address: Annotated[Network, written(network)]
-    secret: Annotated[bytes, written(_secret)] | None = Field(default=None, repr=False)
-    secret_file: Annotated[PathBeside, AfterValidator(_secret_in)] | None = Field(default=None, repr=False)
+    address: Annotated[Network, written(network)] | None = None
+    certificate: Name | None = None
+    secret: Annotated[bytes, written(read_secret)] | None = Field(default=None, repr=False)
+    secret_file: Annotated[PathBeside, AfterValidator(read_secret_file)] | None = Field(
+        default=None, repr=False
+    )
     dialect: Annotated[str, words(*DIALECTS)]
     require_message_authenticator: bool | None = None
     limit_proxy_state: bool | None = None
     on_backend_failure: Annotated[str, words("silent", "reject")] | None = None
     return_codes: dict[DenialName, ReturnCode] | None = None
     sends_start: bool | None = None
+    disconnect: Annotated[Endpoint, written(read_disconnect)] | None = None
     on_silence: Annotated[str, words("charge_known", "charge_granted")] | None = None
     timezone: Annotated[Timezone, AfterValidator(ZoneInfo)] | None = None
-    legs: (
-        Annotated[dict[Annotated[str, words(*LEGS)], LegName], AfterValidator(lambda legs: {**LEGS, **legs})]
-        | None
-    ) = None
+    trusted_names: bool | None = None
+    routing: Annotated[str, written(read_next_hop)] | None = None
 
     def nas(self) -> Nas:
         """Return the softswitch that the section describes."""
-        secret: Any = self.secret or self.secret_file
-        policies = self.model_fields_set - {"address", "secret", "secret_file"}
-        return Nas(network=self.address, secret=secret, **{key: getattr(self, key) for key in policies})
+        secret: Any = self.secret or self.secret_file or b""
+        told = {
+            key: getattr(self, key) for key in self.model_fields_set - {"address", "secret", "secret_file"}
+        }
+        differs = {key: told.pop(key) for key in sorted(told.keys() & DialectSettings.model_fields.keys())}
+        return Nas(network=self.address, secret=secret, differs=differs, **told)
 
 
 class _File(Section):
     radius: Radius = section()
+    radsec: Radsec = section()
     database: Database = section()
     limits: Limits = section()
     http: Http = section()
@@ -202,6 +174,7 @@ class Config:
     """All settings of the daemon. `warnings` name what works but should be mended."""
 
     radius: Radius
+    radsec: Radsec
     database: Database
     limits: Limits
     http: Http
@@ -217,10 +190,23 @@ def load(directory: Path) -> Config:
         message = f"no such directory; name it with --config DIR, or begin with: cp -r {sample()} {directory}"
         raise SettingsError([Fault(directory, 0, "", message)])
     document = read(directory / FILE_NAME)
-    file = validate(_File, document, _ports, _durations, _owner, _names, _networks, _secrets, _open_doors)
+    file = validate(
+        _File,
+        document,
+        _ports,
+        _durations,
+        _owner,
+        _names,
+        _networks,
+        _certificates,
+        _secrets,
+        _open_doors,
+        _dialects,
+    )
     softswitches = [entry.nas() for entry in file.nas]
     return Config(
         radius=file.radius,
+        radsec=file.radsec,
         database=file.database,
         limits=file.limits,
         http=file.http,
@@ -283,10 +269,32 @@ def _networks(document: Document) -> Iterator[Fault]:
         yield document.fault(path, f"is the address of the NAS on line {document.line_of(first)} too")
 
 
+def _certificates(document: Document) -> Iterator[Fault]:
+    names = (
+        ((*path, "certificate"), nas["certificate"].lower())
+        for path, nas in document.tables("nas")
+        if nas.get("certificate")
+    )
+    for path, first in repeated(names):
+        yield document.fault(path, f"is the certificate of the NAS on line {document.line_of(first)} too")
+    keys = ("certificate", "key", "authorities")
+    radsec = document.data.get("radsec") or {}
+    if not radsec.keys().isdisjoint(keys):
+        for key in keys:
+            if key not in radsec:
+                yield document.fault(
+                    ("radsec", key), "missing; RADIUS over TLS takes a certificate on both sides"
+                )
+
+
 def _secrets(document: Document) -> Iterator[Fault]:
     for path, nas in document.tables("nas"):
+        if "address" not in nas and "certificate" not in nas:
+            yield document.fault(
+                (*path, "address"), "missing; give address, or certificate for RADIUS over TLS"
+            )
         match ("secret" in nas, "secret_file" in nas):
-            case (False, False):
+            case (False, False) if "address" in nas:
                 yield document.fault((*path, "secret"), "missing; give secret or secret_file")
             case (True, True):
                 yield document.fault((*path, "secret_file"), "stands beside secret; keep one of them")
@@ -305,10 +313,18 @@ def _open_doors(document: Document) -> Iterator[Fault]:
             yield document.fault((*path, "address"), message)
 
 
+def _dialects(document: Document) -> Iterator[Fault]:
+    for path, nas in document.tables("nas"):
+        dialect = DIALECTS.get(nas.get("dialect") or "")
+        if dialect is not None:
+            for key, message in contradictions(dialect, nas):
+                yield document.fault((*path, key), message)
+
+
 def _warnings(document: Document, softswitches: list[Nas]) -> Iterator[Fault]:
     if not softswitches:
         yield document.fault((), "there is no [[nas]]: every packet will be dropped as a stranger's")
     for place, nas in enumerate(softswitches):
-        if len(nas.secret) < _SECRET_OCTETS_ADVISED:
+        if nas.network is not None and len(nas.secret) < _SECRET_OCTETS_ADVISED:
             message = f"has {len(nas.secret)} octets; {_SECRET_OCTETS_ADVISED} or more resist guessing"
             yield document.fault(("nas", place, "secret"), message)

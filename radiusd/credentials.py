@@ -1,11 +1,13 @@
-"""Proofs of identity in an Access-Request: PAP and CHAP, compared as octets and in constant time."""
+"""Proofs of identity in an Access-Request: PAP, CHAP and Digest, compared as octets and in constant time."""
 
 import hmac
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Final
 
+from radiusd import digest
 from radiusd.codec import Attributes
+from radiusd.digest import DigestCredential
 from radiusd.wire import Frame
 
 PASSWORD_OCTETS_MAX: Final = 128
@@ -47,18 +49,21 @@ class UnusableCredential:
         return False
 
 
-Credential = PapCredential | ChapCredential | UnusableCredential
+Credential = PapCredential | ChapCredential | DigestCredential | UnusableCredential
 
 
 def credential_of(attributes: Attributes, frame: Frame, secret: bytes) -> Credential | None:
     """Return the credential a request carries, None if it carries none."""
     hidden = attributes.raws("User-Password")
     chap = attributes.raws("CHAP-Password")
+    parts = digest.parts_of(frame)
+    # RFC 2865 section 4.1 forbids two proofs at once, and RFC 5090 section 2.2 adds the third kind.
+    if len(hidden) + len(chap) + (parts is not None) > 1:
+        return UnusableCredential()
+    if parts is not None:
+        return digest.digest_credential(parts, attributes.text("User-Name")) or UnusableCredential()
     if not hidden and not chap:
         return None
-    # RFC 2865 section 4.1 forbids both at once.
-    if len(hidden) + len(chap) > 1:
-        return UnusableCredential()
     if hidden:
         return _pap(hidden[0], frame.authenticator, secret)
     # RFC 2865 section 5.40: without a CHAP-Challenge the Request Authenticator is the challenge.

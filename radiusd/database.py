@@ -12,12 +12,14 @@ def embedded_server(settings: Config) -> EmbeddedServer | None:
 def serving_url(settings: Config) -> str:
     """Return the URL by which turns connect."""
     if settings.database.url is None:
-        return EmbeddedServer(settings.database.directory).url()
+        return EmbeddedServer(settings.database.directory).serving_url()
     return settings.database.url.render_as_string(hide_password=False)
 
 
 def owner_url(settings: Config) -> str | None:
     """Return the URL by which the schema is brought up to date, None when that is the serving one."""
+    if settings.database.url is None:
+        return EmbeddedServer(settings.database.directory).url()
     owner = settings.database.owner_url
     return owner.render_as_string(hide_password=False) if owner else None
 

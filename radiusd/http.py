@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from radiusd.config import Endpoint
+from radiusd.setting_values import Endpoint
 
 Answer = tuple[int, str, bytes]
 

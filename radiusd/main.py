@@ -7,6 +7,7 @@ import argparse
 import gc
 import os
 import signal
+import socket
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from billing_core.charging import Charging
 from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.catalogue_reader import CatalogueReader
+from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep
 from radiusd import config, logs, sockets
@@ -24,6 +26,7 @@ from radiusd.database import serving_url
 from radiusd.duplicates import DuplicateCache
 from radiusd.metrics import Metrics
 from radiusd.protocol import Protocol
+from radiusd.radsec import Acceptor, configured_context
 from radiusd.wire import Port
 from radiusd.worker import Worker
 
@@ -36,17 +39,22 @@ class Service:
     def __init__(
         self,
         directory: Path,
+        rates: Path,
         settings: Config,
         listeners: list[sockets.Listener],
+        acceptors: list[Acceptor],
         sink: logs.LineSink,
         status: int,
     ) -> None:
-        """Build a worker for *settings*, which were read from *directory*."""
+        """Build a worker for *settings*, which were read from *directory*; *rates* is for compiled rates."""
         self._directory = directory
         catalogue = Catalogue()
         limits = settings.limits.calls
         self.storage = PostgresStorage(serving_url(settings), "radiusd")
-        self.reader = CatalogueReader(catalogue)
+        files = CompiledFiles(
+            rates, serving_url(settings), lambda reason: log.error("rates_not_compiled", reason=reason)
+        )
+        self.reader = CatalogueReader(catalogue, files)
         self._protocol = Protocol(settings.nas, DuplicateCache())
         self._charging = Charging(self.storage, catalogue, limits, self._take_over_definitions)
         self._sweep = Sweep(self.storage.turn, catalogue, limits, self._on_silence)
@@ -62,12 +70,14 @@ class Service:
             batch_max=settings.radius.batch_max,
             sweep_seconds=settings.limits.sweep_seconds,
             status=status,
+            acceptors=acceptors,
+            reject_delay_seconds=settings.radius.reject_delay_seconds,
         )
 
     def load_catalogue(self) -> None:
         """Read all definitions; without a database start all the same, not ready."""
         try:
-            self.reader.read_all(self.storage.connection())
+            self.reader.read_all(self.storage.connection(), lambda: self.worker.is_stopping)
         except StorageDownError as error:
             log.error("database_down", reason=str(error))
         # The catalogue lives as long as the process: never look through it for garbage. And within a turn
@@ -107,18 +117,34 @@ def main() -> None:
         for port, descriptors in ((Port.AUTHENTICATION, arguments.auth), (Port.ACCOUNTING, arguments.acct))
         for descriptor in descriptors
     ]
-    service = Service(arguments.config, settings, listeners, sink, arguments.status)
+    acceptors = _acceptors(settings, arguments.radsec)
+    service = Service(
+        arguments.config, arguments.rates, settings, listeners, acceptors, sink, arguments.status
+    )
     wake = _on_signals(service)
     service.load_catalogue()
     service.worker.run([wake, arguments.lifeline])
+    service.reader.close()
     service.storage.close()
+
+
+def _acceptors(settings: Config, descriptors: list[int]) -> list[Acceptor]:
+    context = configured_context(settings.radsec)
+    if context is None:
+        return []
+    opened = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    for accepting in opened:
+        accepting.setblocking(False)
+    return [Acceptor(accepting, context) for accepting in opened]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m radiusd.main")
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--rates", type=Path, required=True)
     parser.add_argument("--auth", type=int, nargs="+", required=True)
     parser.add_argument("--acct", type=int, nargs="+", required=True)
+    parser.add_argument("--radsec", type=int, nargs="*", default=[])
     parser.add_argument("--status", type=int, required=True)
     parser.add_argument("--lifeline", type=int, required=True)
     return parser.parse_args()

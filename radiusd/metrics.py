@@ -33,6 +33,12 @@ class Metrics:
         self._dropped = Counter("radiusd_dropped_total", "Datagrams without an answer", ["nas", "reason"])
         self._duplicates = Counter("radiusd_duplicates_total", "Repetitions recognised", ["nas", "level"])
         self._denials = Counter("radiusd_denials_total", "Calls refused", ["nas", "reason"])
+        self._unknown_records = Counter(
+            "radiusd_unknown_records_total", "Records of a kind that is only kept", ["nas", "kind"]
+        )
+        self._record_numbers = Counter(
+            "radiusd_record_numbers_total", "Irregular numbers of a device's records", ["nas", "kind"]
+        )
         self._reply_seconds = Histogram(
             "radiusd_reply_seconds", "Time from reading a request to its reply", ["kind"], buckets=_SECONDS
         )
@@ -51,6 +57,8 @@ class Metrics:
             "dropped": self._dropped,
             "duplicates": self._duplicates,
             "denials": self._denials,
+            "unknown_records": self._unknown_records,
+            "record_numbers": self._record_numbers,
         }
         self._children: dict[tuple[str, str, str], Counter] = {}
         self._reply_histograms = {

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing_core.accounting import Report
-from billing_core.authorization import AuthorizationRequest, Authorized, Denied
+from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
 from billing_core.charging import Outcome, Recorded
+from billing_core.client import Account
 from billing_core.denial import Denial
-from billing_core.ports import Reboot
-from radiusd import wire
-from radiusd.codec import Attributes
-from radiusd.dialects import DIALECTS
-from radiusd.dialects.reading import accounting, authorization_request
-from radiusd.dialects.writing import accept_attributes, reject_attributes
+from billing_core.ports import Reboot, UnknownRecord
+from radiusd import digest, wire
+from radiusd.dialects.reading import accounting, authorization_request, sequence_number
+from radiusd.dialects.writing import accept_attributes, authenticated_attributes, reject_attributes
+from radiusd.digest import DigestCredential
 from radiusd.duplicates import Admission, DuplicateCache, Resend
 from radiusd.nas import Nas, NasTable
 from radiusd.wire import Code, DropReason, Frame, Port
@@ -46,13 +46,25 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """An authentic request that is new; it is to be answered or forgotten."""
+class Challenged:
+    """The caller has still to prove who he is; a challenge that any of our workers knows again."""
 
-    request: AuthorizationRequest | Report | Reboot
+    reply: bytes
+    nas: Nas
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An authentic request that is new; it is to be answered or forgotten.
+
+    `sequence` is the device that counted a record, and its number, where devices do.
+    """
+
+    request: AuthorizationRequest | Report | Reboot | UnknownRecord
     frame: Frame
     nas: Nas
     key: CacheKey
+    sequence: tuple[str, int] | None = None
 
 
 class Protocol:
@@ -71,12 +83,14 @@ class Protocol:
         socket: object,
         now: datetime,
         monotonic_seconds: float,
-    ) -> Dropped | Resent | Ping | Received:
+        nas: Nas | None = None,
+    ) -> Dropped | Resent | Ping | Challenged | Received:
         """Judge a datagram from *source* that came in on *socket* of *port*.
 
-        The cheapest test comes first: a stranger costs one look-up, whatever he sends.
+        *nas* is who sent it where the transport proves that; else the address tells. The cheapest test
+        comes first: a stranger costs one look-up, whatever he sends.
         """
-        nas = self.nas_table.find(source[0])
+        nas = nas or self.nas_table.find(source[0])
         if nas is None:
             return Dropped(DropReason.UNKNOWN_CLIENT)
         frame = wire.parse(datagram, port)
@@ -92,18 +106,35 @@ class Protocol:
             return Dropped(untrusted, nas)
         if frame.code is Code.STATUS_SERVER:
             return _ping(frame, nas, port)
-        # RFC 5080 section 2.2.2: only verified packets may touch the cache.
+        return self._admit(frame, nas, source, socket, now, monotonic_seconds)
+
+    def _admit(
+        self,
+        frame: Frame,
+        nas: Nas,
+        source: tuple[str, int],
+        socket: object,
+        now: datetime,
+        monotonic_seconds: float,
+    ) -> Dropped | Resent | Challenged | Received:
+        """Ask of a genuine packet whether it is new, and what it says.
+
+        RFC 5080 section 2.2.2: only verified packets may touch the cache.
+        """
         key = (source[0], source[1], socket, frame.code.value, frame.identifier)
         admission = self._duplicates.admit(key, frame.authenticator, monotonic_seconds)
         if isinstance(admission, Resend):
             return Resent(admission.reply, nas, frame.code)
         if admission is Admission.IN_FLIGHT:
             return Dropped(DropReason.DUPLICATE_INFLIGHT, nas)
+        if (challenge := _challenge(frame, nas, now)) is not None:
+            self._duplicates.answer(key, frame.authenticator, challenge, monotonic_seconds)
+            return Challenged(challenge, nas)
         request = _read(frame, nas, source[0], now)
         if isinstance(request, DropReason):
             self._duplicates.forget(key, frame.authenticator)
             return Dropped(request, nas)
-        return Received(request, frame, nas, key)
+        return Received(request, frame, nas, key, sequence_number(frame, nas, source[0]))
 
     def answer(
         self, received: Received, outcome: Outcome, monotonic_seconds: float
@@ -136,25 +167,45 @@ def _ping(frame: Frame, nas: Nas, port: Port) -> Dropped | Ping:
     return Dropped(reply, nas) if isinstance(reply, DropReason) else Ping(reply, nas)
 
 
+def _challenge(frame: Frame, nas: Nas, now: datetime) -> bytes | None:
+    if frame.code is not Code.ACCESS_REQUEST:
+        return None
+    attributes = digest.challenge(frame, nas.secret, int(now.timestamp()))
+    reply = attributes and wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
+    return reply if isinstance(reply, bytes) else None
+
+
 def _read(
     frame: Frame, nas: Nas, source: str, now: datetime
-) -> AuthorizationRequest | Report | Reboot | DropReason:
-    attributes = Attributes(frame.attributes)
-    dialect = DIALECTS[nas.dialect]
+) -> AuthorizationRequest | Report | Reboot | UnknownRecord | DropReason:
     if frame.code is Code.ACCESS_REQUEST:
-        return authorization_request(attributes, frame, nas, dialect, source)
-    return accounting(attributes, nas, dialect, source, now)
+        return authorization_request(frame, nas, source)
+    return accounting(frame, nas, source, now)
+
+
+def _our_proof(request: AuthorizationRequest, account: Account) -> bytes:
+    """Return the attribute that proves to a caller with Digest that we know his password, too."""
+    credential = request.credential
+    proof = (
+        credential.response_auth(account.password or "") if isinstance(credential, DigestCredential) else None
+    )
+    return digest.attribute(digest.RESPONSE_AUTH, proof) if proof else b""
 
 
 def _reply(received: Received, outcome: Outcome) -> tuple[Code, bytes]:
-    nas, dialect = received.nas, DIALECTS[received.nas.dialect]
+    nas = received.nas
     match outcome:
         case Authorized():
             assert isinstance(received.request, AuthorizationRequest)
             key = received.request.leg_key
-            return Code.ACCESS_ACCEPT, accept_attributes(outcome, key, nas, dialect)
+            proof = _our_proof(received.request, outcome.candidate.account)
+            return Code.ACCESS_ACCEPT, proof + accept_attributes(outcome, key, nas)
+        case Authenticated():
+            assert isinstance(received.request, AuthorizationRequest)
+            proof = _our_proof(received.request, outcome.account)
+            return Code.ACCESS_ACCEPT, proof + authenticated_attributes(outcome, nas)
         case Denied():
-            return Code.ACCESS_REJECT, reject_attributes(outcome.reason, nas, dialect)
+            return Code.ACCESS_REJECT, reject_attributes(outcome.reason, nas)
         case Recorded():
             # RFC 2866 section 4.2: nothing but Proxy-State is needed.
             return Code.ACCOUNTING_RESPONSE, b""

@@ -105,6 +105,24 @@ def listener(address: str, port: int, service: Port) -> Listener:
     return Listener(shared, service)
 
 
+def stream(address: str, port: int) -> socket.socket:
+    """Open one TCP socket of the group that shares a port among our workers. Raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        shared = socket.socket(family, socket.SOCK_STREAM)
+        if family == socket.AF_INET6:
+            shared.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Connections that ended lately must not keep a restart from its port.
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.setblocking(False)
+        shared.bind((address, port))
+        shared.listen()
+    except OSError as error:
+        raise _port_taken(address, port, error, "TCP") from error
+    return shared
+
+
 def inherited(descriptor: int, service: Port) -> Listener:
     """Return a socket that the supervisor opened and handed over."""
     return Listener(socket.socket(fileno=descriptor), service)
@@ -132,7 +150,7 @@ def _tell_asked_address(opened: socket.socket) -> None:
         opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
-def _port_taken(address: str, port: int, error: OSError) -> PortTakenError:
+def _port_taken(address: str, port: int, error: OSError, kind: str = "UDP") -> PortTakenError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     hints = {
         errno.EADDRINUSE: "is another radiusd running? end it, or set another port",
@@ -140,4 +158,4 @@ def _port_taken(address: str, port: int, error: OSError) -> PortTakenError:
         errno.EADDRNOTAVAIL: "no interface of this machine has this address",
     }
     hint = hints.get(error.errno or 0, "set another radius.listen")
-    return PortTakenError(f"can't listen on UDP {address} port {port}: {reason}: {hint}")
+    return PortTakenError(f"can't listen on {kind} {address} port {port}: {reason}: {hint}")

@@ -15,18 +15,22 @@ from billing_core.admin.apply import apply_files
 from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
-from billing_core.storage.schema import prepare
+from billing_core.storage.disconnects import Disconnects
+from billing_core.storage.schema import extend, prepare
 from radiusd import config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
+from radiusd.disconnect import Disconnector
 from radiusd.gauges import SupervisorGauges
 from radiusd.http import HttpServer
 from radiusd.listening import Listening
+from radiusd.radsec import configured_context
 from radiusd.workers import Workers
 
 _TICK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _GAUGES_SECONDS = 10.0
+_MONTHS_SECONDS = 86_400.0
 
 log = structlog.get_logger()
 
@@ -34,14 +38,19 @@ log = structlog.get_logger()
 class Supervisor:
     """The daemon as a whole."""
 
-    def __init__(self, directory: Path, settings: Config) -> None:
-        """Take the ports at once, so that a second daemon fails before it touches anything else."""
+    def __init__(self, directory: Path, settings: Config, rates: Path) -> None:
+        """Take the ports at once, so that a second daemon fails before it touches anything else.
+
+        *directory* has the settings, and in *rates* workers keep compiled rate tables.
+        """
         self._directory = directory
         self._settings = settings
-        self._listening = Listening(settings.radius)
+        configured_context(settings.radsec)  # Raises what every worker would stumble over.
+        self._listening = Listening(settings.radius, settings.radsec)
         self._database = embedded_server(settings)
-        self._workers = Workers(directory, self._listening)
-        self._gauges = SupervisorGauges(self._workers)
+        self._workers = Workers(directory, rates, self._listening)
+        self._disconnector = Disconnector(settings.nas, settings.radius.listen)
+        self._gauges = SupervisorGauges(self._workers, self._disconnector.outcomes)
         self._http = HttpServer(settings.http.listen, self._workers.are_ready, self._gauges)
         self._stopping = threading.Event()
         self._reload = threading.Event()
@@ -56,6 +65,8 @@ class Supervisor:
             if not self._stopping.is_set():
                 self._workers.start()
                 threading.Thread(target=self._measure, name="gauges", daemon=True).start()
+                threading.Thread(target=self._extend, name="months", daemon=True).start()
+                threading.Thread(target=self._end_calls, name="disconnects", daemon=True).start()
                 self._watch()
         finally:
             self._workers.stop()
@@ -101,10 +112,11 @@ class Supervisor:
     def _check_and_reload(self) -> None:
         """Let the workers re-read NASes and limits, unless the settings have a fault."""
         try:
-            config.load(self._directory)
+            settings = config.load(self._directory)
         except SettingsError as error:
             log.error("reload_refused", faults=[str(fault) for fault in error.faults])
             return
+        self._disconnector.use(settings.nas)
         self._workers.reload()
 
     def _announce(self) -> None:
@@ -112,12 +124,28 @@ class Supervisor:
         program = Path(sys.argv[0])
         command = program if program.exists() and program.name == "radiusd" else "radiusd"
         example = f"{command} call --config {self._directory} --account 1001 --to 390612345678"
+        is_secure = self._settings.radsec.certificate is not None
+        radsec = f" radsec {self._listening.radsec_port}/tcp," if is_secure else ""
         sys.stdout.write(
             f"radiusd ready: authentication {self._listening.auth_port}/udp,"
-            f" accounting {self._listening.acct_port}/udp, http {self._http.port}/tcp,"
+            f" accounting {self._listening.acct_port}/udp, http {self._http.port}/tcp,{radsec}"
             f" database {database_name(self._settings)}; place a test call with: {example}\n"
         )
         sys.stdout.flush()
+
+    def _end_calls(self) -> None:
+        """Have switches end calls that may not go on, from a thread that nobody waits for."""
+        self._disconnector.run(Disconnects(serving_url(self._settings)), self._stopping)
+
+    def _extend(self) -> None:
+        """Once a day, make room for the records of another month, if we own the tables."""
+        while not self._stopping.wait(_MONTHS_SECONDS):
+            try:
+                made = extend(owner_url(self._settings) or serving_url(self._settings))
+            except StorageDownError as error:
+                log.warning("months_not_made", reason=str(error))
+            else:
+                log.info("months", made=made)
 
     def _measure(self) -> None:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""

@@ -1,28 +1,29 @@
 """The turn: take what is waiting, decide it in one transaction, and only then answer."""
 
 import gc
+import math
 import os
-import select
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from billing_core.authorization import AuthorizationRequest
 from billing_core.charging import Charging, Outcome
-from billing_core.denial import Denial
 from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictError
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import Sweep
 from radiusd import clock, logs
-from radiusd.canonical import canonical_line, denial_of, settled_of
+from radiusd.answers import KINDS, Answers, Waiting
+from radiusd.canonical import settled_of
 from radiusd.drop_lines import DropLines
+from radiusd.intake import Door, Intake
 from radiusd.logs import RequestLog
 from radiusd.metrics import Metrics
-from radiusd.protocol import Dropped, Ping, Protocol, Received, Resent, failure
+from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
+from radiusd.radsec import Acceptor, port_of
 from radiusd.sockets import Datagram, Listener
 from radiusd.watchdog import Watchdog
 from radiusd.wire import Code, DropReason
@@ -32,18 +33,8 @@ _RECONNECT_SECONDS = 1.0
 # Beyond the two seconds that the database allows a statement.
 _PATIENCE_SECONDS = 3.0
 _YOUNG_OBJECTS_MAX = 50_000
-_KINDS = {Code.ACCESS_REQUEST: "access", Code.ACCOUNTING_REQUEST: "accounting", Code.STATUS_SERVER: "status"}
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A request of this turn and how to answer it."""
-
-    received: Received
-    listener: Listener
-    datagram: Datagram
 
 
 class Worker:
@@ -63,16 +54,18 @@ class Worker:
         batch_max: int,
         sweep_seconds: float,
         status: int,
+        acceptors: Sequence[Acceptor] = (),
+        reject_delay_seconds: float = 0.0,
     ) -> None:
         """Bring together what `main` built; *status* is where the supervisor reads whether we can work."""
-        self._listeners = {listener.socket.fileno(): listener for listener in listeners}
+        self._listeners = listeners
+        self._acceptors = acceptors
         self._protocol = protocol
         self._storage = storage
         self._reader = reader
         self._charging = charging
         self._sweep = sweep
         self._metrics = metrics
-        self._request_log = request_log
         self._batch_max = batch_max
         self.sweep_seconds = sweep_seconds
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
@@ -85,6 +78,12 @@ class Worker:
         self._is_littered = False
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
+        self._answers = Answers(protocol, metrics, request_log, self._tally, reject_delay_seconds)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether it was told to stop."""
+        return self._is_stopping
 
     def stop(self) -> None:
         """Finish the turn, then return from `run`."""
@@ -101,12 +100,9 @@ class Worker:
         supervisor is gone.
         """
         wake, lifeline = signals
-        poll = select.poll()
-        for descriptor in (*self._listeners, *signals):
-            poll.register(descriptor, select.POLLIN)
+        intake = Intake(self._listeners, self._acceptors, signals)
         while not self._is_stopping:
-            patience = 0 if self._reader.is_behind else _IDLE_SECONDS
-            ready = [descriptor for descriptor, _ in poll.poll(patience * 1000)]
+            ready = intake.wait(0 if self._reader.is_behind else _IDLE_SECONDS)
             if wake in ready:
                 os.read(wake, 4096)
             if lifeline in ready:
@@ -114,13 +110,17 @@ class Worker:
             while self._errands:
                 self._errands.pop(0)()
             began = clock.monotonic_seconds()
-            batch = self._take(ready, began)
+            self._answers.release(began)
+            batch = self._take(list(intake.doors(ready, began)), began)
             with self._watchdog.watching():
                 self._work(batch, began)
             self._count()
             self._collect_garbage(is_idle=not batch)
+        self._answers.release(math.inf)
+        self._count()
+        intake.close()
 
-    def _work(self, batch: list[_Waiting], began: float) -> None:
+    def _work(self, batch: list[Waiting], began: float) -> None:
         """Do everything that needs the database."""
         if batch:
             self._turn(batch, began)
@@ -129,40 +129,62 @@ class Worker:
             self._follow_definitions(began)
         self._sweep_if_due(began)
 
-    def _take(self, ready: Sequence[int], began: float) -> list[_Waiting]:
+    def _take(self, doors: Sequence[tuple[int, Door]], began: float) -> list[Waiting]:
         """Read what is waiting, up to a batch, and answer at once what needs no transaction.
 
-        Every socket has its share, of which nonsense uses up a part too: neither a flood of it nor one
+        Every door has its share, of which nonsense uses up a part too: neither a flood of it nor one
         of questions may keep records waiting.
         """
         now = clock.now()
-        batch: list[_Waiting] = []
-        waiting = [descriptor for descriptor in ready if descriptor in self._listeners]
-        for descriptor in waiting:
-            listener = self._listeners[descriptor]
-            for _ in range(max(1, self._batch_max // len(waiting))):
-                datagram = listener.receive()
+        batch: list[Waiting] = []
+        for descriptor, door in doors:
+            for _ in range(max(1, self._batch_max // len(doors))):
+                datagram = door.receive()
                 if datagram is None:
                     break
-                received = self._protocol.receive(
-                    datagram.octets, datagram.source, listener.port, descriptor, now, began
-                )
+                received = self._receive(door, datagram, descriptor, now, began)
                 if isinstance(received, Received):
-                    self._tally["requests", received.nas.name, _KINDS[received.frame.code]] += 1
-                    batch.append(_Waiting(received, listener, datagram))
+                    self._tally["requests", received.nas.name, KINDS[received.frame.code]] += 1
+                    batch.append(Waiting(received, door, datagram))
                 else:
-                    self._settle_at_once(received, listener, datagram, began)
+                    self._settle_at_once(received, door, datagram, began)
         return batch
 
+    def _receive(
+        self, door: Door, datagram: Datagram, descriptor: int, now: datetime, began: float
+    ) -> Dropped | Resent | Ping | Challenged | Received:
+        protocol = self._protocol
+        if isinstance(door, Listener):
+            return protocol.receive(datagram.octets, datagram.source, door.port, descriptor, now, began)
+        # RFC 6614 section 2.5: a connection is of whom its certificate names, wherever it comes from.
+        nas = protocol.nas_table.by_certificate(door.names)
+        if nas is None:
+            door.close()
+            return Dropped(DropReason.UNKNOWN_CLIENT)
+        port = port_of(datagram.octets)
+        received = protocol.receive(datagram.octets, datagram.source, port, door, now, began, nas)
+        if isinstance(received, Dropped) and received.reason is not DropReason.DUPLICATE_INFLIGHT:
+            # RFC 6613 section 2.6.4: nobody knows what else is wrong there.
+            door.is_open = False
+        return received
+
     def _settle_at_once(
-        self, received: Dropped | Resent | Ping, listener: Listener, datagram: Datagram, began: float
+        self,
+        received: Dropped | Resent | Ping | Challenged,
+        listener: Door,
+        datagram: Datagram,
+        began: float,
     ) -> None:
         match received:
             case Dropped():
                 self._drop(received.reason, received.nas.name if received.nas else None, datagram)
             case Resent():
-                self._tally["requests", received.nas.name, _KINDS[received.code]] += 1
+                self._tally["requests", received.nas.name, KINDS[received.code]] += 1
                 self._tally["duplicates", received.nas.name, "packet"] += 1
+                listener.send(received.reply, datagram)
+            case Challenged():
+                self._tally["requests", received.nas.name, "access"] += 1
+                self._tally["replies", received.nas.name, Code.ACCESS_CHALLENGE.name.lower()] += 1
                 listener.send(received.reply, datagram)
             case Ping():
                 self._tally["requests", received.nas.name, "status"] += 1
@@ -206,20 +228,21 @@ class Worker:
         self._storage.close()
         self._retry_at = clock.monotonic_seconds() + _RECONNECT_SECONDS
 
-    def _turn(self, batch: list[_Waiting], began: float) -> None:
+    def _turn(self, batch: list[Waiting], began: float) -> None:
         now = clock.now()
         outcomes = self._decide([waiting.received for waiting in batch], now)
         ended = clock.monotonic_seconds()
         timestamp = logs.timestamp(clock.now())
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            self._answer(waiting, outcome, ended, began, timestamp)
+            self._answers.give(waiting, outcome, ended, began, timestamp)
         settled = [pair for outcome in outcomes if (pair := settled_of(outcome)) is not None]
         self._metrics.xdrs(settled)
         self._metrics.turn(len(batch), ended - began)
 
     def _decide(self, requests: Sequence[Received], now: datetime) -> list[Outcome | DropReason]:
         """Decide a batch; one that fails is run again one by one, so that poison harms only itself."""
-        if clock.monotonic_seconds() < self._retry_at:
+        # Without all definitions we would take known clients for strangers.
+        if clock.monotonic_seconds() < self._retry_at or not self._reader.is_complete:
             return [self._without_database(received) for received in requests]
         try:
             return list(self._charging.handle([received.request for received in requests], now))
@@ -240,30 +263,6 @@ class Worker:
         if is_access and received.nas.on_backend_failure == "reject":
             return failure()
         return DropReason.BACKEND_DOWN if is_access else DropReason.NOT_RECORDED
-
-    def _answer(
-        self, waiting: _Waiting, outcome: Outcome | DropReason, ended: float, began: float, timestamp: str
-    ) -> None:
-        received, nas = waiting.received, waiting.received.nas.name
-        if isinstance(outcome, DropReason):
-            self._protocol.forget(received)
-            reply: tuple[Code, bytes] | DropReason = outcome
-        else:
-            reply = self._protocol.answer(received, outcome, ended)
-        if isinstance(reply, DropReason):
-            self._tally["dropped", nas, reply.value] += 1
-        else:
-            waiting.listener.send(reply[1], waiting.datagram)
-            self._tally["replies", nas, reply[0].name.lower()] += 1
-            self._metrics.replied(_KINDS[received.frame.code], ended - began)
-        denial = denial_of(outcome)
-        if denial is not None:
-            self._tally["denials", nas, denial.value] += 1
-            self._metrics.rate_missed(1 if denial is Denial.NO_RATE else 0)
-        event, facts = canonical_line(received, outcome, reply, waiting.datagram.source, ended - began)
-        if facts.get("duplicate"):
-            self._tally["duplicates", nas, "record"] += 1
-        self._request_log.write(event, facts, timestamp)
 
     def _sweep_if_due(self, began: float) -> None:
         """Between turns look after one chunk of silent legs; come back at once while there are more."""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - a class with a small letter
 
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
@@ -23,8 +24,10 @@ log = structlog.get_logger()
 class WorkerProcess:
     """One worker as its supervisor sees it."""
 
-    def __init__(self, directory: Path, listeners: list[Listener]) -> None:
-        """Execute a worker that serves *listeners*; no connection crosses, only sockets and two pipes."""
+    def __init__(
+        self, directory: Path, rates: Path, listeners: list[Listener], streams: list[Socket]
+    ) -> None:
+        """Execute a worker that serves these; no connection crosses, only sockets and two pipes."""
         self.started_at = clock.monotonic_seconds()
         self.is_ready = False
         self._status, status = os.pipe()
@@ -35,10 +38,13 @@ class WorkerProcess:
             for port in Port
         }
         command = [sys.executable, "-m", "radiusd.main", "--config", str(directory)]
+        command += ["--rates", str(rates)]
         command += ["--auth", *map(str, sockets[Port.AUTHENTICATION])]
         command += ["--acct", *map(str, sockets[Port.ACCOUNTING])]
+        radsec = [stream.fileno() for stream in streams]
+        command += ["--radsec", *map(str, radsec)]
         command += ["--status", str(status), "--lifeline", str(lifeline)]
-        descriptors = [descriptor for group in sockets.values() for descriptor in group]
+        descriptors = [descriptor for group in (*sockets.values(), radsec) for descriptor in group]
         self._process = subprocess.Popen(command, pass_fds=(*descriptors, status, lifeline))
         os.close(status)
         os.close(lifeline)
@@ -84,16 +90,17 @@ class WorkerProcess:
 class Workers:
     """All workers; `restarts` counts those that had to be replaced."""
 
-    def __init__(self, directory: Path, listening: Listening) -> None:
+    def __init__(self, directory: Path, rates: Path, listening: Listening) -> None:
         """Know what to execute; nothing is started yet."""
         self._directory = directory
+        self._rates = rates
         self._listening = listening
         self._processes: list[WorkerProcess] = []
         self.restarts = 0
 
     def start(self) -> None:
         """Execute every worker."""
-        self._processes = [WorkerProcess(self._directory, group) for group in self._listening.groups]
+        self._processes = [self._executed(index) for index in range(len(self._listening.groups))]
 
     def are_ready(self) -> bool:
         """Tell whether every worker has bound, connected and loaded its catalogue."""
@@ -112,7 +119,11 @@ class Workers:
             log.error("worker_died", pid=process.pid, status=status)
             process.close()
             self.restarts += 1
-            self._processes[index] = WorkerProcess(self._directory, self._listening.groups[index])
+            self._processes[index] = self._executed(index)
+
+    def _executed(self, index: int) -> WorkerProcess:
+        listening = self._listening
+        return WorkerProcess(self._directory, self._rates, listening.groups[index], listening.streams[index])
 
     def reload(self) -> None:
         """Let every worker re-read NASes and limits."""

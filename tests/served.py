@@ -22,16 +22,41 @@ _READY_SECONDS = 60
 _STOP_SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Daemon:
-    """A running daemon. Its folder looks like a checkout: `config/`, `.venv/bin/` and `var/`."""
+    """A daemon. Its folder looks like a checkout: `config/`, `.venv/bin/` and `var/`."""
 
     folder: Path
     auth_port: int
     acct_port: int
     http_port: int
-    ready_line: str
-    process: "subprocess.Popen[bytes]"
+    ready_line: str = ""
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        with (self.folder / "out").open("wb") as out, (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(_PROGRAMS / "radiusd"), "serve"],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+            )
+        try:
+            self.ready_line = _ready_line(self.folder, self._process)
+        except AssertionError:
+            self._process.terminate()
+            self._process.wait(_STOP_SECONDS)
+            raise
+
+    def stop(self) -> None:
+        """Stop it; it must end cleanly."""
+        assert self._process is not None
+        self._process.terminate()
+        status = self._process.wait(_STOP_SECONDS)
+        said = (self.folder / "log").read_text()[-2000:]
+        assert status == 0, f"radiusd ended with status {status}: {said}"
 
     def billing(self, *arguments: str) -> Any:
         """Run `billing --json` on this daemon's database and return its document."""
@@ -50,8 +75,12 @@ class Daemon:
 
 
 @contextmanager
-def served() -> Iterator[Daemon]:
-    """Run the daemon on free ports of the loopback until the end of the block; it must end cleanly."""
+def served(more_settings: str = "", more_definitions: str = "", radsec: str = "") -> Iterator[Daemon]:
+    """Run the daemon on free ports of the loopback until the end of the block; it must end cleanly.
+
+    It has the sample configuration, with what is given added to `radiusd.toml` and `billing.toml`,
+    *radsec* to the section of that name.
+    """
     folder = Path(tempfile.mkdtemp(prefix="radiusd-tests-"))
     auth_port, acct_port, http_port = _free_ports()
     try:
@@ -61,26 +90,21 @@ def served() -> Iterator[Daemon]:
         _set(
             folder / "config" / "radiusd.toml",
             {
-                '# listen = ["0.0.0.0", "::"]': 'listen = ["127.0.0.1"]',
+                'of IPv6.\n# listen = ["0.0.0.0", "::"]': 'of IPv6.\nlisten = ["127.0.0.1"]',
                 "# auth_port = 1812": f"auth_port = {auth_port}",
                 "# acct_port = 1813": f"acct_port = {acct_port}",
                 '# listen = "127.0.0.1:9812"': f'listen = "127.0.0.1:{http_port}"',
             },
         )
-        with (folder / "out").open("wb") as out, (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(_PROGRAMS / "radiusd"), "serve"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-            )
-            try:
-                yield Daemon(folder, auth_port, acct_port, http_port, _ready_line(folder, process), process)
-            finally:
-                process.terminate()
-                status = process.wait(_STOP_SECONDS)
-        assert status == 0, f"radiusd ended with status {status}: {(folder / 'log').read_text()[-2000:]}"
+        _set(folder / "config" / "radiusd.toml", {"[radsec]\n": f"[radsec]\n{radsec}"})
+        _add(folder / "config" / "radiusd.toml", more_settings)
+        _add(folder / "config" / "billing.toml", more_definitions)
+        daemon = Daemon(folder, auth_port, acct_port, http_port)
+        daemon.start()
+        try:
+            yield daemon
+        finally:
+            daemon.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -109,6 +133,10 @@ def _set(file: Path, replacements: dict[str, str]) -> None:
         assert text.count(before) == 1, f"{file.name} has {before!r} {text.count(before)} times"
         text = text.replace(before, after)
     file.write_text(text)
+
+
+def _add(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
 
 
 def _ready_line(folder: Path, process: "subprocess.Popen[bytes]") -> str:

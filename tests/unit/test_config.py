@@ -11,6 +11,8 @@ from billing_core.limits import Limits
 from billing_core.session import Leg
 from billing_core.settings import SettingsError
 from radiusd.config import Config, NasSection, load
+from radiusd.dialects.dialect import Dialect
+from radiusd.dialects.settings import DialectSettings
 from radiusd.nas import Nas
 
 SAMPLE = Path(__file__).parents[2] / "config"
@@ -52,12 +54,14 @@ def test_the_defaults_that_the_sample_states_are_the_defaults(directory):
 
     stated, plain = settings(directory, uncommented), settings(directory, sample)
 
-    for part in ("radius", "database", "limits", "http", "log", "billing"):
+    for part in ("radius", "radsec", "database", "limits", "http", "log", "billing"):
         assert getattr(stated, part) == getattr(plain, part)
     assert list(stated.nas) == list(plain.nas)
 
 
-@pytest.mark.parametrize("section", ["radius", "database", "limits", "http", "log", "billing", "nas"])
+@pytest.mark.parametrize(
+    "section", ["radius", "radsec", "database", "limits", "http", "log", "billing", "nas"]
+)
 def test_the_sample_explains_every_key(section):
     sample = (SAMPLE / "radiusd.toml").read_text().partition(f"[{section}]")[2]
     model = NasSection if section == "nas" else type(getattr(load(SAMPLE), section))
@@ -104,14 +108,20 @@ legs = {{ originate = "origination" }}
     assert (nas.on_backend_failure, nas.on_silence) == ("reject", "charge_granted")
     assert nas.return_codes == {Denial.NO_MONEY: 12, Denial.BAD_PASSWORD: 1}
     assert (nas.sends_start, nas.timezone.key) == (True, "Europe/Paris")
-    assert nas.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
+    assert nas.speaks.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
 
 
 def test_a_section_knows_every_field_of_a_nas():
-    assert {field.name for field in fields(Nas)} - {"network"} == set(NasSection.model_fields) - {
+    of_nas = {field.name for field in fields(Nas)} - {"network", "differs", "speaks"}
+
+    assert of_nas == set(NasSection.model_fields) - set(DialectSettings.model_fields) - {
         "address",
         "secret_file",
     }
+
+
+def test_a_section_knows_every_field_of_a_dialect():
+    assert set(DialectSettings.model_fields) == {field.name for field in fields(Dialect)} - {"name"}
 
 
 def test_port_0_takes_free_ports(directory):
@@ -272,7 +282,7 @@ FAULTS = {
     "database.owner_url = 'postgresql://u@h/d'": "1: database.owner_url: goes with a url of its own;"
     ' the database is "embedded", which has its own owner',
     "disconnect = '10.0.0.1:3799'": "1: disconnect: unknown key; known here: billing, database, http, limits,"
-    " log, nas, radius",
+    " log, nas, radius, radsec",
 }
 
 

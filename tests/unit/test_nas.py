@@ -111,7 +111,7 @@ def test_a_softswitch_never_shows_its_secret():
 
 
 def test_the_leg_that_answers_the_caller_is_the_origination():
-    assert dict(nas("10.0.0.1").legs) == {"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION}
+    assert dict(nas("10.0.0.1").speaks.legs) == {"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION}
 
 
 def test_a_table_keeps_the_order_of_the_settings():

@@ -1,0 +1,210 @@
+"""HTTP Digest, as SIP proxies forward it: RFC 5090, and the draft before it that many still speak.
+
+The older form packs the parts into sub-attributes of Digest-Attributes (207). Numbers, not names, are read
+here: in accounting some switches use the same numbers for other things.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import md5
+from typing import Final
+
+from radiusd.wire import Frame
+
+RESPONSE: Final = 103
+REALM: Final = 104
+NONCE: Final = 105
+RESPONSE_AUTH: Final = 106
+METHOD: Final = 108
+URI: Final = 109
+QOP: Final = 110
+ALGORITHM: Final = 111
+BODY_HASH: Final = 112
+CNONCE: Final = 113
+NONCE_COUNT: Final = 114
+USER_NAME: Final = 115
+STALE: Final = 120
+
+_DRAFT_RESPONSE: Final = 206
+_DRAFT_ATTRIBUTES: Final = 207
+# The draft's sub-attributes, in the order of their numbers from 1.
+_DRAFT_PARTS = (REALM, NONCE, METHOD, URI, QOP, ALGORITHM, BODY_HASH, CNONCE, NONCE_COUNT, USER_NAME)
+_PARTS = frozenset((RESPONSE, *_DRAFT_PARTS))
+_NUMBERS = _PARTS | {_DRAFT_RESPONSE, _DRAFT_ATTRIBUTES}
+
+_NEEDED = (REALM, NONCE, METHOD, URI, USER_NAME)
+_NEEDED_WITH_QOP = (CNONCE, NONCE_COUNT)
+_QOPS = (b"", b"auth", b"auth-int")
+_ALGORITHMS = (b"MD5", b"MD5-sess")
+
+NONCE_SECONDS: Final = 30
+"""How long a nonce of ours may be used; a caller answers a challenge at once."""
+
+Parts = Mapping[int, bytes]
+"""The parts of a digest by their numbers in RFC 5090."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestCredential:
+    """A response to a challenge, which only the password yields (RFC 2617 section 3.2.2)."""
+
+    parts: Parts
+
+    def proves(self, password: str) -> bool:
+        """Tell whether *password* yields the response."""
+        method_and_uri = self.parts[METHOD] + b":" + self.parts[URI]
+        expected = self._digest(password, method_and_uri)
+        return hmac.compare_digest(expected, self.parts[RESPONSE].strip(b'"').lower())
+
+    def response_auth(self, password: str) -> bytes | None:
+        """Return the proof that we know the password, too; None unless the caller wants one.
+
+        With `auth-int` it would cover the body of a reply that we do not see.
+        """
+        if self.parts.get(QOP) != b"auth":
+            return None
+        return self._digest(password, b":" + self.parts[URI])
+
+    def _digest(self, password: str, subject: bytes) -> bytes:
+        parts = self.parts
+        secret = _hash(parts[USER_NAME], parts[REALM], password.encode())
+        if parts.get(ALGORITHM, b"MD5") == b"MD5-sess":
+            secret = _hash(secret, parts[NONCE], parts[CNONCE])
+        qop = parts.get(QOP, b"")
+        if qop == b"auth-int":
+            subject += b":" + parts[BODY_HASH]
+        hashed = _hash(subject)
+        if not qop:
+            return _hash(secret, parts[NONCE], hashed)
+        return _hash(secret, parts[NONCE], parts[NONCE_COUNT], parts[CNONCE], qop, hashed)
+
+
+def _hash(*parts: bytes) -> bytes:
+    return md5(b":".join(parts)).hexdigest().encode()
+
+
+def parts_of(frame: Frame) -> Parts | None:
+    """Return the parts of the digest in an Access-Request; None when it has none.
+
+    A part that is given twice is left out, for nobody can tell which is meant.
+    """
+    # Most requests have none, and every one is asked.
+    if _NUMBERS.isdisjoint([kind for kind, _ in frame.attributes]):
+        return None
+    found: dict[int, bytes] = {}
+    twice: set[int] = set()
+    for kind, value in _unpacked(frame.attributes):
+        if kind in found:
+            twice.add(kind)
+        found[kind] = value
+    return {kind: value for kind, value in found.items() if kind not in twice}
+
+
+def _asks_for_challenge(parts: Parts) -> bool:
+    """Tell whether a request has the method and URI of a digest, but no response yet."""
+    return METHOD in parts and URI in parts and RESPONSE not in parts and NONCE not in parts
+
+
+def digest_credential(parts: Parts, name: str | None) -> DigestCredential | None:
+    """Return the credential that *parts* make for the account *name*; None when they prove nothing."""
+    qop, algorithm = parts.get(QOP, b""), parts.get(ALGORITHM, b"MD5")
+    needed = [RESPONSE, *_NEEDED]
+    if qop or algorithm == b"MD5-sess":
+        needed += _NEEDED_WITH_QOP
+    if qop == b"auth-int":
+        needed.append(BODY_HASH)
+    if any(not parts.get(part) for part in needed):
+        return None
+    if qop not in _QOPS or algorithm not in _ALGORITHMS or not _is_of(parts, name):
+        return None
+    return DigestCredential(parts)
+
+
+def _is_of(parts: Parts, name: str | None) -> bool:
+    """Tell whether the digest is of the account *name*: `1001`, or `1001@example.com` with its realm."""
+    user = parts[USER_NAME].decode("utf-8", "backslashreplace")
+    realm = parts[REALM].decode("utf-8", "backslashreplace")
+    return name in (user, f"{user}@{realm}")
+
+
+def _unpacked(attributes: Iterable[tuple[int, bytes]]) -> Iterable[tuple[int, bytes]]:
+    """Yield the parts in either form under the numbers of RFC 5090."""
+    for kind, value in attributes:
+        if kind in _PARTS:
+            yield kind, value
+        elif kind == _DRAFT_RESPONSE:
+            yield RESPONSE, value
+        elif kind == _DRAFT_ATTRIBUTES:
+            yield from _draft_parts(value)
+
+
+def _draft_parts(value: bytes) -> list[tuple[int, bytes]]:
+    """Split the sub-attributes of the draft; empty when a length does not fit."""
+    found = []
+    offset, end = 0, len(value)
+    while offset < end:
+        length = value[offset + 1] if offset + 1 < end else 0
+        if length < 2 or offset + length > end:
+            return []
+        if 1 <= value[offset] <= len(_DRAFT_PARTS):
+            found.append((_DRAFT_PARTS[value[offset] - 1], value[offset + 2 : offset + length]))
+        offset += length
+    return found
+
+
+# --- nonces of ours: a moment and its signature, so that any worker can tell its age ------------------
+
+
+def new_nonce(secret: bytes, now_seconds: int) -> bytes:
+    """Return a nonce for a challenge, made at *now_seconds* of the Unix clock."""
+    moment = f"{now_seconds:010x}".encode()
+    return moment + _signature(secret, moment)
+
+
+def nonce_age_seconds(nonce: bytes, secret: bytes, now_seconds: int) -> int | None:
+    """Return the age of a nonce; None when it is not one of ours."""
+    moment, signature = nonce[:10], nonce[10:]
+    if not hmac.compare_digest(signature, _signature(secret, moment)):
+        return None
+    return now_seconds - int(moment, 16)
+
+
+def challenge(frame: Frame, secret: bytes, now_seconds: int) -> bytes | None:
+    """Return the attributes of the Access-Challenge that a request calls for; None when it calls for none.
+
+    A response to a nonce of ours that is too old is to be made again; nonces of the switch are its own
+    affair (RFC 5090 section 2.1.2). The realm is the host that the caller asked.
+    """
+    parts = parts_of(frame)
+    if parts is None:
+        return None
+    age = nonce_age_seconds(parts.get(NONCE, b""), secret, now_seconds)
+    is_stale = age is not None and not 0 <= age <= NONCE_SECONDS
+    if not is_stale and not _asks_for_challenge(parts):
+        return None
+    realm = parts.get(REALM) or _host(parts.get(URI, b""))
+    return challenge_attributes(realm, new_nonce(secret, now_seconds), stale=is_stale)
+
+
+def _host(uri: bytes) -> bytes:
+    """Return the host of `sip:number@host;parameters`, or a word when there is none."""
+    host = uri.partition(b":")[2].rpartition(b"@")[2].partition(b";")[0]
+    return host[:200] or b"radiusd"
+
+
+def challenge_attributes(realm: bytes, nonce: bytes, *, stale: bool) -> bytes:
+    """Return the attributes of an Access-Challenge (RFC 5090 section 2.2)."""
+    parts = [(NONCE, nonce), (REALM, realm), (QOP, b"auth"), (ALGORITHM, b"MD5")]
+    if stale:
+        parts.append((STALE, b"true"))
+    return b"".join(attribute(kind, value) for kind, value in parts)
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute."""
+    return bytes((kind, len(value) + 2)) + value
+
+
+def _signature(secret: bytes, moment: bytes) -> bytes:
+    return hmac.digest(secret, b"nonce" + moment, "sha256")[:11].hex().encode()

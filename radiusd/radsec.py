@@ -1,0 +1,167 @@
+"""RADIUS over TLS (RFC 6614): connections that give packets and take replies like a socket of datagrams.
+
+Nothing here waits: a worker asks a connection when the kernel says that it has something to say. Whatever
+is wrong on a connection ends it (RFC 6613 section 2.6.4), for after that nobody knows where a packet begins.
+"""
+
+import ssl
+from collections import deque
+from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - a class with a small letter
+from typing import Any, Final
+
+from radiusd.config import Radsec
+from radiusd.sockets import Datagram
+from radiusd.wire import HEADER_OCTETS, PACKET_OCTETS_MAX, Code, Port
+
+CONNECTIONS_MAX: Final = 256
+_HANDSHAKE_SECONDS = 10.0
+_IDLE_SECONDS = 900.0
+_READ_OCTETS = 65_536
+_UNSENT_OCTETS_MAX = 256 * PACKET_OCTETS_MAX
+
+
+class TlsError(Exception):
+    """The certificates in the settings can't be used; the message names the file."""
+
+
+def configured_context(settings: Radsec) -> ssl.SSLContext | None:
+    """Return what servers need by the settings; None when they have no certificate. Raises TlsError."""
+    if settings.certificate is None or settings.key is None or settings.authorities is None:
+        return None
+    return server_context(settings.certificate, settings.key, settings.authorities)
+
+
+def server_context(certificate: Path, key: Path, authorities: Path) -> ssl.SSLContext:
+    """Return what servers need: our certificate and key, and the *authorities* that sign our switches'.
+
+    Raises TlsError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    # RFC 6614 section 2.3: both sides show a certificate, always.
+    context.verify_mode = ssl.CERT_REQUIRED
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(f"{certificate}: this certificate and its key {key} can't be used: {error}") from error
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(f"{authorities}: these authorities can't be used: {error}") from error
+    return context
+
+
+def identities(certificate: Any) -> tuple[str, ...]:
+    """Return the names in what `SSLSocket.getpeercert` tells: DNS names first, then common names."""
+    alternatives = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    subject = [pair for parts in certificate.get("subject", ()) for pair in parts]
+    return (*alternatives, *(value for kind, value in subject if kind == "commonName"))
+
+
+def port_of(octets: bytes) -> Port:
+    """Return the service a packet is for: one connection carries both."""
+    return Port.ACCOUNTING if octets[0] == Code.ACCOUNTING_REQUEST else Port.AUTHENTICATION
+
+
+class Connection:
+    """One switch's connection. `names` are those of its certificate, empty until it has shown it."""
+
+    def __init__(self, socket: ssl.SSLSocket, source: tuple[str, int], now: float) -> None:
+        """Take over an accepted *socket*, which must not block."""
+        self.socket = socket
+        self.source = source
+        self.port: Port | None = None  # Both services: every packet tells its own.
+        self.names: tuple[str, ...] = ()
+        self.is_open = True
+        self._heard_at = now
+        self._received = bytearray()
+        self._packets: deque[bytes] = deque()
+        self._unsent = bytearray()
+
+    @property
+    def has_packets(self) -> bool:
+        """Tell whether packets wait that the kernel no longer knows of."""
+        return bool(self._packets)
+
+    def advance(self, now: float) -> None:
+        """Shake hands or read, as far as the other side is; what waits to be sent goes out, too."""
+        try:
+            self._flush()
+            if not self.names:
+                self.socket.do_handshake()
+                self.names = identities(self.socket.getpeercert())
+                # Nobody can tell whose connection it is without any name.
+                self.is_open = bool(self.names)
+            while self.is_open:
+                octets = self.socket.recv(_READ_OCTETS)
+                self.is_open = bool(octets) and self._split(octets)
+                self._heard_at = now
+        except ssl.SSLError as error:
+            self.is_open = isinstance(error, (ssl.SSLWantReadError, ssl.SSLWantWriteError))
+        except OSError:
+            self.is_open = False
+
+    def receive(self) -> Datagram | None:
+        """Return a packet that has come whole, or None when there is none."""
+        if not self._packets:
+            return None
+        return Datagram(self._packets.popleft(), self.source, self.source, [])
+
+    def send(self, reply: bytes, to: Datagram) -> bool:
+        """Send *reply*; False when the connection is gone, or so slow that it must go."""
+        self._unsent += reply
+        try:
+            self._flush()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self.is_open = len(self._unsent) <= _UNSENT_OCTETS_MAX
+        except OSError:
+            self.is_open = False
+        return self.is_open
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether it took too long to show a certificate, or has long been silent."""
+        return now - self._heard_at > (_IDLE_SECONDS if self.names else _HANDSHAKE_SECONDS)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.is_open = False
+        self.socket.close()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            sent = self.socket.send(self._unsent)
+            del self._unsent[:sent]
+
+    def _split(self, octets: bytes) -> bool:
+        """Take whole packets out of what has come; False when no packet can begin like that."""
+        self._received += octets
+        while len(self._received) >= 4:
+            length = int.from_bytes(self._received[2:4])
+            if not HEADER_OCTETS <= length <= PACKET_OCTETS_MAX:
+                return False
+            if len(self._received) < length:
+                break
+            self._packets.append(bytes(self._received[:length]))
+            del self._received[:length]
+        return True
+
+
+class Acceptor:
+    """A TCP socket that takes new connections, up to a limit."""
+
+    def __init__(self, socket: Socket, context: ssl.SSLContext) -> None:
+        """Take connections from a listening *socket*, which must not block."""
+        self.socket = socket
+        self._context = context
+
+    def accept(self, now: float) -> Connection | None:
+        """Return a new connection, which has still to shake hands; None when there is none."""
+        try:
+            accepted, peer = self.socket.accept()
+        except OSError:
+            return None
+        accepted.setblocking(False)
+        wrapped = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        return Connection(wrapped, (peer[0], peer[1]), now)
