@@ -6,12 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from billing_core.balance import Balance, available, usable
+from billing_core.balance import Balance, available, payable, usable
 from billing_core.capacity import Counter, CounterKey, exhausted
 from billing_core.catalogue import Catalogue, Recognition
 from billing_core.client import Account, Client, Status
-from billing_core.credit_time import credit_time, highest_cost
+from billing_core.concurrency import Demand, Grant, grant
+from billing_core.credit_time import credit_time
 from billing_core.denial import Denial
+from billing_core.guards import Call, barred, refused_price
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.number import normalise
@@ -32,6 +34,10 @@ class AuthorizationRequest:
 
     `leg_key` is the origination leg it opens; `ip` the caller's address as the dialect carries it,
     not the switch's; `called` the number as dialled. `malformed` says what contradicts itself.
+    `can_disconnect` tells that the switch ends calls when it is asked to.
+    `termination_address` is the vendor's to whom the call will go, if the switch knows him already.
+    With `authentication_only` the switch asks who somebody is, with `name_is_trusted` it has seen to
+    that itself.
     """
 
     nas: str
@@ -45,7 +51,19 @@ class AuthorizationRequest:
     calling: str
     called: str
     sends_start: bool = False
+    can_disconnect: bool = False
     malformed: str | None = None
+    termination_address: str | None = None
+    authentication_only: bool = False
+    name_is_trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Somebody is who he says he is, and may use his account."""
+
+    client: Client
+    account: Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +80,15 @@ class Candidate:
 class Authorized:
     """The call may start and must end within `credit_time_seconds`; `reserved` was set aside for it.
 
-    `available` is the client's money before the call, None when he has no limit.
+    `available` is the client's money before the call, None when he has no limit. `reserved` pays the
+    call's first `reserved_seconds`, None when nothing is set aside.
     """
 
     candidate: Candidate
     credit_time_seconds: int
     reserved: Decimal
     available: Decimal | None
+    reserved_seconds: int | None = None
 
     def __post_init__(self) -> None:
         """A NAS takes a missing credit time for an endless one, and some take 0 for it: never send either."""
@@ -76,18 +96,35 @@ class Authorized:
 
 
 @dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Somebody was identified, and no call was asked for: nothing is reserved and no place is taken.
+
+    `available` is the client's money, None when he has no limit.
+    """
+
+    client: Client
+    account: Account
+    available: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
-    """The call may not start."""
+    """The call may not start, and `because` says in words what the reason leaves open.
+
+    `rate` is absent where none was found, or a check before it failed.
+    """
 
     reason: Denial
     client: Client | None = None
     account: Account | None = None
+    rate: Rate | None = None
+    because: str = ""
 
 
-def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime) -> Candidate | Denied:
-    """Find who calls and at which rate: all checks that need neither money nor capacity, in order."""
+def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identified | Denied:
+    """Find who asks, and whether he may use his account: the checks that need no number, in order."""
     if request.malformed:
-        return Denied(Denial.MALFORMED)
+        return Denied(Denial.MALFORMED, because=f"{request.malformed} is given twice")
     account = _account(request, catalogue)
     if account is None:
         return Denied(Denial.UNKNOWN_ACCOUNT)
@@ -98,12 +135,30 @@ def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime)
         return Denied(Denial.CLIENT_STOPPED, client, account)
     if not account.orig:
         return Denied(Denial.ACCOUNT_OFF, client, account)
+    return Identified(client, account)
+
+
+def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime) -> Candidate | Denied:
+    """Find who calls and at which rate: all checks that need neither money nor capacity, in order."""
+    found = authenticate(request, catalogue)
+    if isinstance(found, Denied):
+        return found
+    return _priced(request, found.client, found.account, catalogue, now)
+
+
+def _priced(
+    request: AuthorizationRequest, client: Client, account: Account, catalogue: Catalogue, now: datetime
+) -> Candidate | Denied:
+    """Find the rate, and whether anything bars the call."""
     number = normalise(request.called.removeprefix(account.tech_prefix))
+    call = Call(client, account, request.calling, number, request.termination_address)
+    if block := barred(call, catalogue, now):
+        return Denied(Denial.BLOCKED, client, account, because=block)
     rate = catalogue.rate(client, client.rate_table_id, number, now) if number else None
     if rate is None or number is None:
         return Denied(Denial.NO_RATE, client, account)
-    if rate.blocked:
-        return Denied(Denial.BLOCKED, client, account)
+    if refused := refused_price(call, rate, catalogue, now):
+        return Denied(Denial.BLOCKED, client, account, rate, refused)
     return Candidate(client, account, rate, number)
 
 
@@ -111,6 +166,10 @@ def _account(request: AuthorizationRequest, catalogue: Catalogue) -> Account | N
     """Return the account that calls. A request with a credential is decided by its name alone."""
     if request.credential is not None:
         return catalogue.recognise(Recognition.NAME, request.name, request.called)
+    if request.name_is_trusted:
+        by_name = catalogue.recognise(Recognition.NAME, request.name, request.called)
+        if by_name is not None:
+            return by_name
     by_ip = catalogue.recognise(Recognition.IP, request.ip, request.called)
     return by_ip or catalogue.recognise(Recognition.ANI, normalise(request.calling), request.called)
 
@@ -127,27 +186,47 @@ def decide(
     session: Session | None,
     limits: Limits,
     now: datetime,
+    *,
+    can_disconnect: bool = False,
 ) -> Authorized | Denied:
     """Decide on a candidate. *session* is the same call's own grant, if it has one that is still open.
 
     What the call itself holds already, place and money, is its own to use again; of a call under
-    way the time that has passed is already spent.
+    way the time that has passed is already spent. *can_disconnect* tells that the switch ends calls
+    when it is asked to.
     """
     client, account = candidate.client, candidate.account
     if session is not None and session.account_id != account.id:
-        return Denied(Denial.MALFORMED, client, account)
+        return Denied(Denial.MALFORMED, client, account, because="another account holds this call id")
     full = exhausted(client, account, balance, counters, held=1 if session else 0)
     if full is not None:
         return Denied(full, client, account)
     spent_seconds = session.elapsed_seconds(now) if session else 0
-    money = usable(client, balance.changed(reserved=-session.reserved) if session else balance)
-    seconds, reserved = limits.max_call_seconds, ZERO
-    if money is not None:
-        seconds = credit_time(candidate.rate, money, limits.max_call_seconds)
-        reserved = highest_cost(candidate.rate, seconds)
-    if seconds <= max(candidate.rate.grace_seconds, spent_seconds):
-        return Denied(_too_little(client, money), client, account)
-    return Authorized(candidate, seconds - spent_seconds, reserved, available(client, balance))
+    others = balance.changed(reserved=-session.reserved) if session else balance
+    granted = _grant(candidate, others, limits, spent_seconds, can_disconnect)
+    if granted.seconds <= max(candidate.rate.grace_seconds, spent_seconds):
+        return Denied(_too_little(client, usable(client, others)), client, account)
+    return Authorized(
+        candidate,
+        granted.seconds - spent_seconds,
+        granted.reserved,
+        available(client, balance),
+        granted.reserved_seconds,
+    )
+
+
+def _grant(
+    candidate: Candidate, balance: Balance, limits: Limits, spent_seconds: int, can_disconnect: bool
+) -> Grant:
+    """Return how long the call may last, and what is set aside for it beside what *balance* reserves."""
+    client, rate = candidate.client, candidate.rate
+    free, whole = payable(client, usable(client, balance)), payable(client, available(client, balance))
+    if free is None or whole is None:
+        return Grant(limits.max_call_seconds, ZERO, None)
+    if client.postpaid:
+        return Grant(credit_time(rate, free, limits.max_call_seconds), ZERO, None)
+    demand = Demand(rate, free, whole, limits.max_call_seconds, spent_seconds)
+    return grant(client.concurrency, demand, can_disconnect=can_disconnect)
 
 
 def _too_little(client: Client, money: Decimal | None) -> Denial:

@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey
+from billing_core.denial import Denial
 from billing_core.ledger import Entry
 from billing_core.session import Session
 from billing_core.xdr import Xdr
@@ -38,9 +40,75 @@ class Reboot:
     starting: bool
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownRecord:
+    """A record of a kind that we do not know, as it came: `attributes` is JSON text of names and values."""
+
+    nas: str
+    nas_box: str
+    at: datetime
+    status: int
+    session_id: str
+    attributes: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The record of a call that was not let start; `facts` is JSON text of what the decision saw."""
+
+    at: datetime
+    nas: str
+    leg_key: bytes
+    call_id: str
+    session_id: str
+    client_id: int | None
+    account_id: int | None
+    calling: str
+    called: str
+    reason: Denial
+    facts: str
+
+
+class DisconnectReason(StrEnum):
+    """Why a switch is to end a call: no money for its next slice, its client stopped or without money."""
+
+    SLICE_RAN_DRY = "slice_ran_dry"
+    CLIENT_STOPPED = "client_stopped"
+    NO_MONEY = "no_money"
+
+
+class DisconnectOutcome(StrEnum):
+    """What became of asking a switch: it will end the call, does not know it, won't end it, or said nothing.
+
+    ENDED: the call was over by itself, whatever the switch said.
+    """
+
+    ACKNOWLEDGED = "acknowledged"
+    UNKNOWN_CALL = "unknown_call"
+    REFUSED = "refused"
+    NO_ANSWER = "no_answer"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """A leg that its switch is to be asked to end; asked for again, it stays the one that it was."""
+
+    leg_key: bytes
+    generation: int
+    nas: str
+    reason: DisconnectReason
+    asked_at: datetime
+
+
 @dataclass(slots=True)
 class Changes:
-    """Everything that a turn writes: whole sessions, new xDRs and entries, differences of sums."""
+    """Everything that a turn writes: whole sessions, new xDRs, entries and refusals, differences of sums.
+
+    `at` is the moment of the turn: it dates the entries, and tells when the xDRs were recorded, so that
+    both are kept, and dropped one day, with the same month. `disconnects` are legs that their switches
+    are to end.
+    """
 
     sessions: dict[bytes, Session] = field(default_factory=dict)
     xdrs: list[Xdr] = field(default_factory=list)
@@ -48,10 +116,14 @@ class Changes:
     balances: dict[int, Balance] = field(default_factory=dict)
     counters: dict[CounterKey, int] = field(default_factory=dict)
     reboots: list[Reboot] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    unknown_records: list[UnknownRecord] = field(default_factory=list)
+    disconnects: list[Disconnect] = field(default_factory=list)
+    at: datetime | None = None
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.sessions or self.reboots)
+        return bool(self.sessions or self.reboots or self.refusals or self.unknown_records)
 
 
 class Turn(Protocol):

@@ -3,17 +3,14 @@
 import getpass
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import asdict
 from itertools import islice
 
-from billing_core.admin import clients, payments, quote, rates, reports, verify
+from billing_core.admin import clients, quote, verify
 from billing_core.admin.apply import apply_files
-from billing_core.admin.audit import Author
 from billing_core.admin.database import Database
 from billing_core.admin.difference import Diff
 from billing_core.admin.output import Output, readable
 from billing_core.limits import Limits
-from billing_core.money import plain
 
 Command = Callable[[Namespace, Database, Output], int]
 
@@ -42,6 +39,8 @@ def apply(arguments: Namespace, database: Database, output: Output) -> int:
         dry_run=arguments.dry_run,
         announce=None if output.is_json else lambda found: _show_diff(found, output),
     )
+    for warning in islice((warning for rates in diff.rates for warning in rates.warnings), _SHOWN_MAX):
+        output.error(f"warning: {warning}")
     if output.is_json:
         output.document({"dry_run": arguments.dry_run, **diff.record()})
     elif not diff:
@@ -74,69 +73,12 @@ def clients_show(arguments: Namespace, database: Database, output: Output) -> in
     return OK
 
 
-def payment(arguments: Namespace, database: Database, output: Output) -> int:
-    """Book a payment."""
-    amount = payments.amount(arguments.amount)
-    booked = payments.pay(database.engine, arguments.name, amount, arguments.reference)
-    if output.is_json:
-        output.document(asdict(booked))
-    else:
-        what = "already booked" if booked.already_booked else "booked"
-        output.say(
-            f"{what}: {plain(booked.amount)} {booked.currency} of client {readable(booked.client)}; "
-            f"live balance {plain(booked.live)} {booked.currency}"
-        )
-    return OK
-
-
-def rates_import(arguments: Namespace, database: Database, output: Output) -> int:
-    """Import a rates file into a rate table."""
-    author = Author(operator(), f"rates import {arguments.table} {arguments.file}")
-    with database.engine.begin() as connection:
-        summary = rates.import_rates(
-            connection, arguments.table, arguments.file, rates.Mode(arguments.mode), author
-        )
-    if output.is_json:
-        output.document(summary.record())
-    else:
-        output.say(str(summary))
-    return OK
-
-
-def rates_lookup(arguments: Namespace, database: Database, output: Output) -> int:
-    """Show the rate of a number."""
-    with database.engine.connect() as connection:
-        output.record(rates.lookup(connection, arguments.table, arguments.number, arguments.at))
-    return OK
-
-
 def quote_call(arguments: Namespace, database: Database, output: Output) -> int:
     """Show what a call would get now, and cost."""
     limits = Limits(max_call_seconds=database.max_call_seconds)
     with database.engine.connect() as connection:
         answer = quote.quote(connection, arguments.account, arguments.to, arguments.seconds, limits)
     output.record(answer)
-    return OK
-
-
-def calls(arguments: Namespace, database: Database, output: Output) -> int:
-    """List the legs under way."""
-    with database.engine.connect() as connection:
-        output.records(reports.calls(connection, arguments.limit), reports.CALL_COLUMNS)
-    return OK
-
-
-def xdrs(arguments: Namespace, database: Database, output: Output) -> int:
-    """List finished legs."""
-    wanted = reports.XdrFilter(
-        client=arguments.client,
-        call=arguments.call,
-        since=arguments.since,
-        is_unbillable=arguments.unbillable,
-        limit=arguments.limit,
-    )
-    with database.engine.connect() as connection:
-        output.records(reports.xdrs(connection, wanted), reports.XDR_COLUMNS)
     return OK
 
 
@@ -150,6 +92,8 @@ def verify_all(arguments: Namespace, database: Database, output: Output) -> int:
     summary = [{**finding.record(), "differences": len(finding.differences)} for finding in findings]
     output.records(summary, ("invariant", "checked", "differences"))
     for finding in findings:
+        if finding.left_out:
+            output.say(f"{finding.invariant}: {finding.left_out} not checked, since their month was dropped")
         for difference in finding.differences[:_SHOWN_MAX]:
             words = ", ".join(f"{key} {readable(value)}" for key, value in difference.items())
             output.error(f"{finding.invariant}: {words}")

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from billing_core.ports import Changes, Reboot
 from billing_core.session import Session
 from billing_core.storage import rows, statements
 from billing_core.storage.connection import connect, translated
+from billing_core.storage.disconnects import disconnect_row
 
 _Write = tuple[str, list[str]]
 
@@ -120,7 +122,8 @@ class PostgresTurn:
 
 def _write_sums(changes: Changes) -> Iterator[_Write]:
     if changes.xdrs:
-        yield "insert_xdrs", rows.array_literals([rows.xdr_row(xdr) for xdr in changes.xdrs])
+        assert changes.at is not None, "whoever adds an xDR says when"
+        yield "insert_xdrs", rows.array_literals([rows.xdr_row(xdr, changes.at) for xdr in changes.xdrs])
     if changes.entries:
         yield "insert_entries", rows.array_literals([rows.entry_row(entry) for entry in changes.entries])
     if changes.balances:
@@ -132,9 +135,21 @@ def _write_sums(changes: Changes) -> Iterator[_Write]:
     if changes.counters:
         by_owner = [(scope.value, owner, by) for (scope, owner), by in changes.counters.items()]
         yield "change_counters", rows.array_literals(by_owner)
+    yield from _write_notes(changes)
+
+
+def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.reboots:
         reboots = sorted((item.nas, item.nas_box, item.event_at, item.starting) for item in changes.reboots)
         yield "insert_reboots", rows.array_literals(reboots)
+    if changes.unknown_records:
+        unknown = [astuple(item) for item in changes.unknown_records]
+        yield "insert_unknown_records", rows.array_literals(unknown)
+    if changes.refusals:
+        yield "insert_refusals", rows.array_literals([rows.refusal_row(item) for item in changes.refusals])
+    if changes.disconnects:
+        asked = sorted({disconnect_row(item) for item in changes.disconnects})
+        yield "insert_disconnects", rows.array_literals(asked)
 
 
 class PostgresStorage:

@@ -14,9 +14,10 @@ from sqlalchemy.dialects import postgresql
 
 from billing_core.ledger import Entry
 from billing_core.money import DEFAULT_ROUNDING, ONE, read_rounding
+from billing_core.ports import Refusal
 from billing_core.rate_table import Rate
 from billing_core.session import Facts, Leg, Session, State
-from billing_core.storage.tables import entry, session, xdr
+from billing_core.storage.tables import decision, entry, session, xdr
 from billing_core.xdr import Xdr
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
@@ -31,7 +32,7 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
 
 _TYPES = {
     table.name: {column.name: column.type.compile(postgresql.dialect()) for column in table.columns}  # type: ignore[no-untyped-call]
-    for table in (session, xdr, entry)
+    for table in (session, xdr, entry, decision)
 }
 
 _RATE = (
@@ -62,6 +63,8 @@ _IDENTITY = (
     "authorized_at",
     "credit_time_seconds",
     "decision",
+    "earlier_began_at",
+    "earlier_ended_at",
     *_RATE,
 )
 _FACTS = (
@@ -95,7 +98,21 @@ _FACTS_AT = len(_PROGRESS) - len(_FACTS)
 _IDENTITY_AT = len(_PROGRESS)
 _RATE_AT = len(_SESSION) - len(_RATE)
 _XDR = tuple(column.name for column in xdr.columns)
-_ENTRY = tuple(column.name for column in entry.columns if column.name != "id")
+_ENTRY = ("client_id", "kind", "amount", "at", "leg_key", "generation", "revision", "reference")
+
+_REFUSAL = (
+    "at",
+    "nas",
+    "leg_key",
+    "call_id",
+    "session_id",
+    "client_id",
+    "account_id",
+    "calling",
+    "called",
+    "reason",
+    "facts",
+)
 
 
 def array_literal(values: Collection[object]) -> str:
@@ -149,6 +166,7 @@ UPDATE_SESSIONS = _update("session", _SESSION)
 UPDATE_PROGRESS = _update("session", _PROGRESS)
 INSERT_XDRS = _insert("xdr", _XDR)
 INSERT_ENTRIES = _insert("entry", _ENTRY)
+INSERT_REFUSALS = _insert("decision", _REFUSAL)
 
 
 def is_progress(before: Session, after: Session) -> bool:
@@ -211,6 +229,8 @@ def session_row(leg: Session) -> tuple[object, ...]:
         leg.authorized_at,
         leg.credit_time_seconds,
         leg.decision,
+        leg.earlier_began_at,
+        leg.earlier_ended_at,
         *(_rate_row(leg.rate) if leg.rate else (None,) * len(_RATE)),
     )
 
@@ -244,7 +264,8 @@ def session_of(row: Sequence[Any]) -> Session:
     generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
         _IDENTITY_AT : _IDENTITY_AT + 10
     ]
-    currency, rated_for, authorized_at, credit_time_seconds, decision = row[_IDENTITY_AT + 10 : _RATE_AT]
+    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 10 : _IDENTITY_AT + 14]
+    decision, earlier_began_at, earlier_ended_at = row[_IDENTITY_AT + 14 : _RATE_AT]
     rate = row[_RATE_AT:]
     return Session(
         leg_key=bytes(key),
@@ -274,11 +295,13 @@ def session_of(row: Sequence[Any]) -> Session:
         estimated=estimated,
         reserved_seconds=reserved_seconds,
         decision=decision,
+        earlier_began_at=earlier_began_at,
+        earlier_ended_at=earlier_ended_at,
         facts=Facts(*row[_FACTS_AT:_IDENTITY_AT]),
     )
 
 
-def xdr_row(record: Xdr) -> tuple[object, ...]:
+def xdr_row(record: Xdr, recorded_at: datetime) -> tuple[object, ...]:
     """Return the values of the `xdr` table, in its order."""
     return (
         record.leg_key,
@@ -305,11 +328,12 @@ def xdr_row(record: Xdr) -> tuple[object, ...]:
         record.state.value,
         record.reason.value if record.reason else None,
         record.disconnect_cause,
+        recorded_at,
     )
 
 
 def entry_row(item: Entry) -> tuple[object, ...]:
-    """Return the values of the `entry` table without its id, in its order."""
+    """Return the values of `_ENTRY`, in its order."""
     return (
         item.client_id,
         item.kind.value,
@@ -319,4 +343,21 @@ def entry_row(item: Entry) -> tuple[object, ...]:
         item.generation,
         item.revision,
         item.reference,
+    )
+
+
+def refusal_row(item: Refusal) -> tuple[object, ...]:
+    """Return the values of `_REFUSAL`, in its order."""
+    return (
+        item.at,
+        item.nas,
+        item.leg_key,
+        item.call_id,
+        item.session_id,
+        item.client_id,
+        item.account_id,
+        item.calling,
+        item.called,
+        item.reason.value,
+        item.facts,
     )

@@ -25,6 +25,13 @@ PREPARED = {
     "update_progress": rows.UPDATE_PROGRESS,
     "insert_xdrs": rows.INSERT_XDRS,
     "insert_entries": rows.INSERT_ENTRIES,
+    "insert_refusals": rows.INSERT_REFUSALS,
+    "insert_disconnects": """
+        INSERT INTO disconnect (leg_key, generation, nas, reason, asked_at, next_at, attempts)
+        SELECT leg_key, generation, nas, reason, asked_at, asked_at, 0
+        FROM unnest($1::bytea[], $2::int[], $3::text[], $4::text[], $5::timestamptz[])
+            AS new(leg_key, generation, nas, reason, asked_at)
+        ON CONFLICT DO NOTHING""",
     "change_balances": """
         UPDATE balance AS old SET live = old.live + new.live, reserved = old.reserved + new.reserved,
             in_use = old.in_use + new.in_use, term_in_use = old.term_in_use + new.term_in_use
@@ -39,6 +46,10 @@ PREPARED = {
         INSERT INTO reboot (nas, nas_box, event_at, starting)
         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
         ON CONFLICT DO NOTHING""",
+    "insert_unknown_records": """
+        INSERT INTO unknown_record (nas, nas_box, at, status, session_id, attributes)
+        SELECT * FROM
+            unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])""",
     "alone": f"SELECT pg_try_advisory_xact_lock({SWEEP_LOCK})",
     "due": """
         SELECT leg_key FROM session

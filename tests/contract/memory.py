@@ -9,7 +9,7 @@ from datetime import datetime
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
-from billing_core.ports import Changes, DataRefusedError, Reboot
+from billing_core.ports import Changes, DataRefusedError, Disconnect, Reboot, Refusal, UnknownRecord
 from billing_core.session import Session
 from billing_core.xdr import Xdr
 
@@ -25,6 +25,9 @@ class MemoryStorage:
     xdrs: list[Xdr] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     reboots: list[Reboot] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    unknown_records: list[UnknownRecord] = field(default_factory=list)
+    disconnects: dict[tuple[bytes, int], Disconnect] = field(default_factory=dict)
     reboots_done: set[int] = field(default_factory=set)
     version: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,6 +80,10 @@ class MemoryTurn:
             self._storage.counters[key] = replace(counter, in_use=counter.in_use + places)
         self._storage.reboots += [item for item in changes.reboots if item not in self._storage.reboots]
         self._storage.reboots_done |= self._reboots_done
+        self._storage.refusals += changes.refusals
+        self._storage.unknown_records += changes.unknown_records
+        for item in changes.disconnects:
+            self._storage.disconnects.setdefault((item.leg_key, item.generation), item)
 
     def alone(self) -> bool:
         return True

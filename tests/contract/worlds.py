@@ -18,9 +18,10 @@ from billing_core.capacity import Counter, CounterKey, Scope
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.client import Account
+from billing_core.denial import Denial
 from billing_core.ledger import Entry, EntryKind
 from billing_core.limits import Limits
-from billing_core.ports import Storage
+from billing_core.ports import Refusal, Storage
 from billing_core.session import Leg, Session
 from billing_core.storage import rows
 from billing_core.storage.postgres import PostgresStorage
@@ -56,6 +57,7 @@ class State:
     sessions: dict[bytes, Session]
     xdrs: list[Xdr]
     entries: list[Entry]
+    refusals: list[Refusal]
 
     def live(self, client_id: int) -> Decimal:
         return self.balances[client_id].live
@@ -70,14 +72,14 @@ class World:
     """A storage with money in it, and how to look at all of it."""
 
     new_storage: Callable[[], Storage]
-    sweep_turns: Callable[[], Any]
+    new_sweep_turns: Callable[[], Callable[[], Any]]
     state: Callable[[], State]
 
     def charging(self, limits: Limits = Limits()) -> Charging:  # noqa: B008 - a value that never changes
         return Charging(self.new_storage(), catalogue(), limits)
 
     def sweep(self, on_silence: OnSilence = OnSilence.CHARGE_KNOWN, limits: Limits | None = None) -> Sweep:
-        return Sweep(self.sweep_turns, catalogue(), limits or Limits(), lambda nas: on_silence)
+        return Sweep(self.new_sweep_turns(), catalogue(), limits or Limits(), lambda nas: on_silence)
 
 
 def payment(client_id: int, amount: Decimal) -> Entry:
@@ -99,9 +101,10 @@ def memory_world() -> World:
             dict(storage.sessions),
             sorted(storage.xdrs, key=_by_leg),
             sorted(storage.entries, key=_by_text),
+            list(storage.refusals),
         )
 
-    return World(lambda: storage, storage.turn, state)
+    return World(lambda: storage, lambda: storage.turn, state)
 
 
 def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
@@ -134,7 +137,7 @@ def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
         opened.append(storage)
         return storage
 
-    return World(new_storage, new_storage().turn, lambda: read_state(url))
+    return World(new_storage, lambda: new_storage().turn, lambda: read_state(url))
 
 
 def read_state(url: str) -> State:
@@ -150,6 +153,7 @@ def read_state(url: str) -> State:
             {session.leg_key: session for session in sessions},
             sorted((_xdr(row) for row in _select(cursor, _columns(Xdr, "xdr"))), key=_by_leg),
             sorted((_entry(row) for row in _select(cursor, _columns(Entry, "entry"))), key=_by_text),
+            [_refusal(row) for row in _select(cursor, f"{_columns(Refusal, 'decision')} ORDER BY id")],
         )
 
 
@@ -158,7 +162,7 @@ def _select(cursor: psycopg2.extensions.cursor, statement: str) -> list[tuple[An
     return cursor.fetchall()
 
 
-def _columns(kind: type[Xdr] | type[Entry], table: str) -> str:
+def _columns(kind: type[Xdr] | type[Entry] | type[Refusal], table: str) -> str:
     return f"SELECT {', '.join(field.name for field in fields(kind))} FROM {table}"  # noqa: S608
 
 
@@ -180,6 +184,11 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     values = dict(zip((field.name for field in fields(Entry)), row, strict=True))
     leg_key = bytes(values["leg_key"]) if values["leg_key"] else None
     return Entry(**values | {"kind": EntryKind(values["kind"]), "leg_key": leg_key})
+
+
+def _refusal(row: tuple[Any, ...]) -> Refusal:
+    values = dict(zip((field.name for field in fields(Refusal)), row, strict=True))
+    return Refusal(**values | {"leg_key": bytes(values["leg_key"]), "reason": Denial(values["reason"])})
 
 
 def _by_leg(xdr: Xdr) -> tuple[bytes, int, int]:

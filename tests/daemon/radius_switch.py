@@ -68,7 +68,8 @@ class Switch:
         self.ports = {Code.ACCESS_REQUEST: auth_port, Code.ACCOUNTING_REQUEST: acct_port}
         self.server = server
         self.secret = secret.encode()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((address, 0))
         self._identifier = secrets.randbelow(256)
 
@@ -94,10 +95,10 @@ class Switch:
         """Return the next datagram and its source; None when nothing comes for so long."""
         self.socket.settimeout(seconds)
         try:
-            octets, (address, port) = self.socket.recvfrom(65_536)
+            octets, peer = self.socket.recvfrom(65_536)
         except TimeoutError:
             return None
-        return octets, (address, port)
+        return octets, (peer[0], peer[1])
 
     def answer(self, packet: bytes, seconds: float = PATIENCE_SECONDS) -> Answer | None:
         """Wait for the answer to *packet*, passing over answers to others; it must be genuine."""

@@ -22,6 +22,7 @@ from billing_core.storage import embedded, embedded_user
 from billing_core.storage.embedded import EmbeddedServer, EmbeddedServerError, borrow
 from billing_core.storage.embedded_files import SOCKET, SOCKET_PATH_MAX
 from billing_core.storage.embedded_user import ServerUser, choose_user, with_access
+from billing_core.storage.schema import prepare
 
 ROOT = os.geteuid() == 0
 
@@ -493,3 +494,30 @@ def test_a_test_gets_an_empty_database_or_a_copy_of_a_prepared_one(
         assert cursor.fetchall() == [(None,)]
     postgres_server.drop_database(copy)
     postgres_server.drop_database(empty)
+
+
+def test_who_serves_from_the_embedded_database_cannot_rewrite_what_explains_the_money(
+    directory: Path,
+) -> None:
+    with kept(directory) as server:
+        prepare(server.serving_url(), server.url())
+        with closing(connect(server.serving_url())) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("INSERT INTO entry (client_id, kind, amount, at) VALUES (1, 'payment', 5, now())")
+            cursor.execute("SELECT tableoid::regclass::text FROM entry")
+            [(month,)] = cursor.fetchall()
+            for statement in (
+                "UPDATE entry SET amount = 6",
+                "DELETE FROM xdr",
+                f"DELETE FROM {month}",  # noqa: S608
+                f"TRUNCATE {month}",
+                f"INSERT INTO {month} SELECT * FROM entry",  # noqa: S608
+                "UPDATE entry_reference SET amount = 6",
+            ):
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    cursor.execute(statement)
+        with closing(connect(server.url())) as connection, connection.cursor() as cursor:
+            for statement in ("UPDATE entry SET amount = 6", f"TRUNCATE {month}"):
+                with pytest.raises(psycopg2.errors.RaiseException, match="never edited"):
+                    cursor.execute(statement)
+                connection.rollback()

@@ -25,7 +25,7 @@ DENIALS: list[tuple[dict[str, Any], Denial, int]] = [
     ({"user": "stopped"}, Denial.CLIENT_STOPPED, 7),
     ({"user": "receiver"}, Denial.ACCOUNT_OFF, 7),
     ({"user": "alice", "called": "15551234567"}, Denial.NO_RATE, 9),
-    ({"user": "alice", "called": None}, Denial.NO_RATE, 9),
+    ({"user": "alice", "called": "+"}, Denial.NO_RATE, 9),
     ({"user": "small-change", "called": ITALY}, Denial.TOO_LITTLE, 12),
 ]
 
