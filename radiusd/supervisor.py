@@ -138,14 +138,15 @@ class Supervisor:
         self._disconnector.run(Disconnects(serving_url(self._settings)), self._stopping)
 
     def _extend(self) -> None:
-        """Once a day, make room for the records of another month, if we own the tables."""
-        while not self._stopping.wait(_MONTHS_SECONDS):
+        """At start and once a day, make room for the records of a year, if we own the tables."""
+        while not self._stopping.is_set():
             try:
                 made = extend(owner_url(self._settings) or serving_url(self._settings))
             except StorageDownError as error:
                 log.warning("months_not_made", reason=str(error))
             else:
                 log.info("months", made=made)
+            self._stopping.wait(_MONTHS_SECONDS)
 
     def _measure(self) -> None:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""

@@ -11,6 +11,7 @@ import psycopg2
 from sqlalchemy.engine import make_url
 
 from billing_core.storage.embedded import EmbeddedServer
+from billing_core.storage.partitions import PARTITIONED
 
 # A test run need not survive a power failure; everything else is as in production.
 SETTINGS_FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -41,6 +42,19 @@ class PostgresServer:
         with closing(connect(self._server.url())) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(statement)
+
+
+def drop_later_months(url: str) -> None:
+    """Keep of each partitioned table this month's partition and the default one, so that a copy is quick."""
+    with closing(connect(url)) as connection, connection, connection.cursor() as cursor:
+        for table in PARTITIONED:
+            cursor.execute(
+                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass"
+                " AND inhrelid::regclass::text <> %s ORDER BY 1 OFFSET 1",
+                (table, f"{table}_default"),
+            )
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP TABLE {name}")
 
 
 @contextmanager

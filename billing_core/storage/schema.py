@@ -39,8 +39,8 @@ def engine(url: str) -> Engine:
 def upgrade(url: str) -> str:
     """Bring the database up to date, one program at a time, and return its version.
 
-    The monthly partitions of a year to come are part of that. Raises SchemaError, naming both versions,
-    when the database is newer than the program.
+    A new schema comes with the monthly partitions of a year; `extend` adds to them. Raises SchemaError,
+    naming both versions, when the database is newer than the program.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -62,15 +62,15 @@ def upgrade(url: str) -> str:
             if current != head:
                 configuration.attributes["connection"] = connection
                 command.upgrade(configuration, "head")
-            connection.commit()
-            _make_room(connection)
+                connection.commit()
+                _make_room(connection)
     finally:
         database.dispose()
     return head
 
 
 def extend(url: str) -> list[str]:
-    """Make the partitions that are missing by now, and return their names; for the daemon, once a day.
+    """Make the partitions that are missing by now, and return their names; for the daemon, now and then.
 
     Makes none where the role does not own the tables. Raises StorageDownError.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from billing_command import Billing
-from postgres import PostgresServer
+from postgres import PostgresServer, drop_later_months
 
 from billing_core.storage import schema
 
@@ -15,6 +15,7 @@ def template_url(postgres_server: PostgresServer) -> str:
     """Give a database with the schema and nothing else, to be copied."""
     url = postgres_server.create_database()
     schema.upgrade(url)
+    drop_later_months(url)
     return url
 
 

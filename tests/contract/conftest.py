@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from postgres import PostgresServer
+from postgres import PostgresServer, drop_later_months
 from worlds import World, memory_world, postgres_world
 
 from billing_core.storage.postgres import PostgresStorage
@@ -15,6 +15,7 @@ def migrated(postgres_server: PostgresServer) -> str:
     """Give the URL of a migrated database that tests copy, since copying is faster than migrating."""
     url = postgres_server.create_database()
     upgrade(url)
+    drop_later_months(url)
     return url
 
 
