@@ -106,6 +106,7 @@ def _say_summary(summary: Summary, output: Output, *, is_dry: bool) -> None:
 
 def months_list(arguments: Namespace, database: Database, output: Output) -> int:
     """List the months of records that are kept, and those that were dropped."""
+    schema.extend(database.owner_url)
     with database.engine.connect() as connection:
         output.records(months.listed(connection), months.LIST_COLUMNS)
     return OK
@@ -114,6 +115,8 @@ def months_list(arguments: Namespace, database: Database, output: Output) -> int
 def months_drop(arguments: Namespace, database: Database, output: Output) -> int:
     """Drop the records of a month, leaving one entry for each client."""
     wanted = months.month(arguments.month)
+    # What waits in the default partition belongs to its month, too.
+    schema.extend(database.owner_url)
     owner = schema.engine(database.owner_url)
     try:
         dropped = months.drop(owner, wanted, operator(), is_sure=arguments.yes)

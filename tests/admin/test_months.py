@@ -197,6 +197,7 @@ def test_the_owner_drops_what_the_serving_role_cannot(served: Billing) -> None:
 
 
 def test_the_serving_role_cannot_edit_by_the_name_of_a_month(served: Billing) -> None:
+    served("months", "list")
     url = make_url(served.url).set(username=SERVING)
     with psycopg2.connect(dbname=url.database, user=SERVING, **url.query) as connection:
         for table in ("entry_2026_03", "xdr_2026_03", "entry_default"):
