@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: serve test test-clients lint clean
+.PHONY: serve test test-clients fuzz lint clean
 
 serve: $(VENV)/.serve
 	$(BIN)/radiusd serve --config config
@@ -15,8 +15,14 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/pytest tests --ignore=tests/clients
 
-test-clients: $(VENV)/.test
+test-clients: $(VENV)/.clients
 	$(BIN)/pytest tests/clients
+
+# Each target for so many seconds, one after the other; an input that breaks a promise is kept and ends it.
+SECONDS ?= 600
+TARGETS ?= wire attributes avpairs dialects times digest rates workbook settings
+fuzz: $(VENV)/.fuzz
+	for target in $(TARGETS); do $(BIN)/python -m fuzz $$target --seconds $(SECONDS) --keep || exit 1; done
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -36,6 +42,14 @@ $(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[embedded]'
 	touch $@
 
+$(VENV)/.clients: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,test,clients]'
+	touch $@
+
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[embedded,test]'
 	touch $@ $(VENV)/.serve
+
+$(VENV)/.fuzz: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,test,fuzz]'
+	touch $@ $(VENV)/.serve $(VENV)/.test
