@@ -480,7 +480,7 @@ def test_a_reboot_told_twice_closes_nothing_twice(calls):
 # --- poison -----------------------------------------------------------------------------------------
 
 
-def test_a_batch_with_a_text_that_the_database_refuses_leaves_nothing_behind(calls, world):
+def test_a_batch_with_a_text_that_the_database_refuses_leaves_nothing_behind_p_100(calls, world):
     before = world.state()
     with pytest.raises(DataRefusedError):
         calls.send(request("good"), start("bad", called="44\x00"), stop(60, "other"))

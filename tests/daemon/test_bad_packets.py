@@ -200,7 +200,7 @@ def test_a_message_authenticator_may_stand_last_p_052(daemon: Daemon) -> None:
     assert accept.accepted
 
 
-def test_a_flood_of_strangers_is_only_counted_b_022(daemon: Daemon) -> None:
+def test_a_flood_of_strangers_is_only_counted_b_022_p_031(daemon: Daemon) -> None:
     before = len(daemon.text())
     with daemon.change() as change, daemon.switch(STRANGER) as stranger, daemon.switch() as switch:
         question = stranger.access(call=new_call())
@@ -265,7 +265,7 @@ def test_a_switch_with_a_wrong_secret_fills_no_log(daemon: Daemon) -> None:
     assert "secret" in lines[0]["advice"]
 
 
-def test_a_line_about_drops_comes_once_a_minute_and_says_how_many_it_stands_for() -> None:
+def test_a_line_about_drops_comes_once_a_minute_and_says_how_many_it_stands_for_p_053() -> None:
     lines = DropLines()
     with capture_logs() as written:
         for at in (0.0, 1.0, 59.9, 60.0, 61.0, 125.0):

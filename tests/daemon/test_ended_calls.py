@@ -149,7 +149,7 @@ def test_the_call_of_a_stopped_client_is_named_in_every_way_and_charged_from_its
     assert daemon.billing.is_sound()
 
 
-def test_a_call_that_the_switch_does_not_know_is_settled_as_one_that_fell_silent(
+def test_a_call_that_the_switch_does_not_know_is_settled_as_one_that_fell_silent_p_131(
     daemon: Daemon, ender: Ender
 ) -> None:
     client, call = daemon.client(credit="10"), new_call()
@@ -164,7 +164,7 @@ def test_a_call_that_the_switch_does_not_know_is_settled_as_one_that_fell_silent
     assert daemon.billing.is_sound()
 
 
-def test_a_switch_that_refuses_is_alarmed_and_the_call_goes_on(daemon: Daemon, ender: Ender) -> None:
+def test_a_switch_that_refuses_is_alarmed_and_the_call_goes_on_p_131(daemon: Daemon, ender: Ender) -> None:
     client, call = daemon.client(credit="10"), new_call()
     call_under_way(daemon, ender, client, call)
     stop_client(daemon, client)
@@ -179,7 +179,7 @@ def test_a_switch_that_refuses_is_alarmed_and_the_call_goes_on(daemon: Daemon, e
     assert daemon.billing.money(client) == ("0", "10", 1)
 
 
-def test_a_silent_switch_is_asked_again_with_the_same_octets(daemon: Daemon, ender: Ender) -> None:
+def test_a_silent_switch_is_asked_again_with_the_same_octets_p_130(daemon: Daemon, ender: Ender) -> None:
     client = daemon.client(credit="10")
     call_under_way(daemon, ender, client, new_call())
     stop_client(daemon, client)

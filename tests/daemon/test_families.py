@@ -187,7 +187,7 @@ def test_sippy_is_told_its_route_and_its_two_legs_and_attempts_are_told_apart(da
     assert [xdr["leg"] for xdr in daemon.billing.xdrs(call)].count("termination") == 2
 
 
-def test_milliseconds_are_charged_as_seconds_and_lost_records_are_counted(daemon: Daemon) -> None:
+def test_milliseconds_are_charged_as_seconds_and_lost_records_are_counted_p_109_b_072(daemon: Daemon) -> None:
     client, call = daemon.client(), new_call()
 
     def record(switch: Switch, number: int, kind: int = INTERIM) -> bytes:

@@ -97,7 +97,7 @@ def test_a_postpaid_client_is_granted_the_longest_call_and_shown_no_amount(daemo
     DENIALS,
     ids=[f"{denial.value}-{'-'.join(map(str, asked.values()))}" for asked, denial, _ in DENIALS],
 )
-def test_a_denial_has_its_code_its_text_and_its_metric(
+def test_a_denial_has_its_code_its_text_and_its_metric_p_080(
     daemon: Daemon, asked: dict[str, Any], reason: Denial, return_code: int
 ) -> None:
     with daemon.change() as change, daemon.switch() as switch:

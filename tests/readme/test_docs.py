@@ -40,6 +40,13 @@ def test_every_row_stands_once_and_in_order() -> None:
         assert ids == sorted(set(ids))
 
 
+def test_the_rows_are_counted_at_the_top() -> None:
+    counts = [sum(row[0].startswith(kind) for row in ROWS) for kind in "PB"]
+    told = re.findall(r"Proven: (\d+) rows of the protocol \(P-\) and (\d+) of bad input \(B-\)", PROTOCOL)
+
+    assert told == [tuple(map(str, counts))]
+
+
 def test_every_reason_that_a_row_names_exists() -> None:
     words = {word for row in ROWS for cell in row[1:-1] for word in re.findall(r"`([a-z_]+)`", cell)}
 

@@ -429,7 +429,7 @@ def test_another_accounts_request_with_the_same_call_id_is_denied():
     assert reason(ask(request(), alice(account=other), has("9"), session=mine)) is Denial.MALFORMED
 
 
-def test_an_accept_always_names_a_time():
+def test_an_accept_always_names_a_time_p_090():
     found = identify(request(), alice(), NOON)
     assert isinstance(found, Candidate)
 

@@ -167,7 +167,9 @@ def test_attributes_have_the_octets_switches_expect(name: str, value: str | int,
         (b"\r\n\t", "\r\n\t"),
     ],
 )
-def test_text_is_what_was_sent_with_escapes_for_what_no_text_may_hold(sent: bytes, read: str | None) -> None:
+def test_text_is_what_was_sent_with_escapes_for_what_no_text_may_hold_p_018(
+    sent: bytes, read: str | None
+) -> None:
     assert Attributes([(1, sent)]).text("User-Name") == read
 
 

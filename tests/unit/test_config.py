@@ -170,7 +170,7 @@ def test_a_missing_secret_file_is_named(directory):
     ]
 
 
-def test_a_short_secret_is_only_a_warning(directory):
+def test_a_short_secret_is_only_a_warning_p_032(directory):
     config = settings(directory, "[[nas]]\n" + GATEWAY.replace("0123456789abcdef", "0123456789abcde"))
 
     [warning] = config.warnings

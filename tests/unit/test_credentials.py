@@ -102,7 +102,7 @@ def test_no_other_password_is_proven(password: str, other: str) -> None:
 
 
 @given(passwords, st.binary(min_size=1, max_size=250))
-def test_chap_proves_against_the_challenge_that_was_sent(password: str, challenge: bytes) -> None:
+def test_chap_proves_against_the_challenge_that_was_sent_p_083(password: str, challenge: bytes) -> None:
     found = credential(chap(password, challenge) + encode("CHAP-Challenge", challenge))
 
     assert isinstance(found, ChapCredential)

@@ -41,7 +41,7 @@ def test_requests_from_another_port_do_not_meet() -> None:
 
 
 @pytest.mark.parametrize(("now", "outcome"), [(9.999, Resend(b"reply")), (10.0, Admission.FRESH)])
-def test_an_answer_is_kept_for_its_lifetime(now: float, outcome: Admission | Resend) -> None:
+def test_an_answer_is_kept_for_its_lifetime_p_063(now: float, outcome: Admission | Resend) -> None:
     assert answered_cache().admit(KEY, FIRST, now) == outcome
 
 

@@ -19,7 +19,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("text", "zone", "instant"), ROWS)
-def test_a_time_is_read_as_the_vectors_say(text: str, zone: str, instant: str) -> None:
+def test_a_time_is_read_as_the_vectors_say_p_110_b_075(text: str, zone: str, instant: str) -> None:
     expected = None if instant == "-" else datetime.fromisoformat(instant)
 
     assert h323_time(text, ZoneInfo(zone)) == expected

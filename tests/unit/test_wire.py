@@ -137,7 +137,7 @@ def test_the_misprinted_request_of_rfc_2865_is_dropped_and_its_mended_form_serve
 
 
 @pytest.mark.parametrize("section", RFC_EXAMPLES)
-def test_responses_of_the_rfcs_are_reproduced_octet_for_octet(section: str) -> None:
+def test_responses_of_the_rfcs_are_reproduced_octet_for_octet_p_041(section: str) -> None:
     example = RFC_EXAMPLES[section]
     printed = octets(example["response"])
     # RFC 5997 section 6.2 misprints the code: its authenticator is that of an Accounting-Response.
@@ -216,7 +216,7 @@ def test_attributes_are_split_as_they_were_joined(attributes: list[tuple[int, by
     ],
 )
 @pytest.mark.parametrize("message_authenticator", [None, True])
-def test_every_request_we_build_is_authentic_to_the_holder_of_the_secret_only(
+def test_every_request_we_build_is_authentic_to_the_holder_of_the_secret_only_p_055(
     code: Code, port: Port, message_authenticator: bool | None
 ) -> None:
     raw = request(code, 42, avp(1, b"bob"), SECRET, message_authenticator=message_authenticator)
