@@ -5,11 +5,11 @@ Rates that an import brings bear its id in `since_import`, rates that it takes o
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from billing_core.admin.audit import Author
 from billing_core.admin.difference import RatesChange
@@ -115,12 +115,32 @@ _COUNTS = """
         (SELECT count(*) FROM rate_staged WHERE batch = :batch) - count(line) AS unchanged
     FROM rate_planned WHERE batch = :batch"""
 
+# A gap is between the end of a rate and the file's next rate of its code. What we sell is compared with
+# the cheapest vendor's price of the same code, if it is in the same currency.
 _WARNINGS = """
-    SELECT line, code, price_per_minute, setup_fee, price_before, count(*) OVER ()
-    FROM rate_staged JOIN rate_planned USING (batch, line)
+    WITH next AS (
+        SELECT line, lead(effective_from) OVER (
+            PARTITION BY code, time_profile ORDER BY effective_from NULLS FIRST) AS next_from
+        FROM rate_staged WHERE batch = :batch AND code IN (
+            SELECT code FROM rate_staged WHERE batch = :batch AND end_date IS NOT NULL)
+    ), bought AS (
+        SELECT code, min(price_per_minute) AS bought_at
+        FROM rate JOIN rate_table ON rate_table.id = rate.rate_table_id
+        WHERE rate_table.id IN (SELECT term_rate_table_id FROM client WHERE status = 'active')
+            AND :table NOT IN (SELECT term_rate_table_id FROM client WHERE term_rate_table_id IS NOT NULL)
+            AND currency = (SELECT currency FROM rate_table WHERE id = :table)
+            AND until_import IS NULL AND NOT blocked AND time_profile IS NULL
+            AND coalesce(effective_from <= :now, TRUE) AND coalesce(end_date > :now, TRUE)
+        GROUP BY code
+    )
+    SELECT line, code, price_per_minute, setup_fee, price_before, end_date, next_from, bought_at,
+        count(*) OVER ()
+    FROM rate_staged JOIN rate_planned USING (batch, line) LEFT JOIN next USING (line)
+        LEFT JOIN bought USING (code)
     WHERE batch = :batch AND NOT blocked AND coalesce(end_date > :now, TRUE) AND (
         price_per_minute = 0 OR setup_fee > :fee_max * abs(price_per_minute)
-        OR abs(price_per_minute - price_before) * 100 > :percent * abs(price_before))
+        OR abs(price_per_minute - price_before) * 100 > :percent * abs(price_before)
+        OR next_from > end_date OR price_per_minute < bought_at)
     ORDER BY line LIMIT :most"""
 
 
@@ -153,19 +173,28 @@ def compare(
         counts.ended,
         counts.unchanged,
         warned=found[0][-1] if found else 0,
-        warnings=tuple(_warning(*row[:-1]) for row in found),
+        warnings=tuple(_warning(row, jump_percent) for row in found),
     )
     return RatesPlan(staged, mode, now, change)
 
 
-def _warning(line: int, code: str, price: Any, fee: Any, before: Any) -> str:
+def _warning(row: Row[Any], jump_percent: int) -> str:
     """Say what is strange about a rate: first what makes it cost nothing."""
+    rate, price, before = f"line {row.line}: code {row.code}", row.price_per_minute, row.price_before
     if price == 0:
-        return f"line {line}: code {code} costs nothing a minute"
-    if before is not None and price != before:
+        return f"{rate} costs nothing a minute"
+    if before is not None and abs(price - before) * 100 > jump_percent * abs(before):
         jump = f" ({(price - before) / abs(before):+.0%})" if before else ""
-        return f"line {line}: code {code} goes from {before:f} to {price:f}{jump}"
-    return f"line {line}: code {code} has a setup fee of {fee:f}, more than {_FEE_PER_PRICE_MAX} minutes"
+        return f"{rate} goes from {before:f} to {price:f}{jump}"
+    if row.bought_at is not None and price < row.bought_at:
+        return f"{rate} is sold at {price:f}, but the cheapest vendor asks {row.bought_at:f}"
+    if row.end_date is not None and row.next_from is not None and row.next_from > row.end_date:
+        return f"{rate} has no price from {_written(row.end_date)} to {_written(row.next_from)}"
+    return f"{rate} has a setup fee of {row.setup_fee:f}, more than {_FEE_PER_PRICE_MAX} minutes"
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 # --- writing ----------------------------------------------------------------------------------------

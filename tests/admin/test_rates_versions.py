@@ -89,6 +89,32 @@ def test_what_looks_like_a_mistake_is_imported_only_with_yes(selling: Billing, l
         assert (again.code, again.document["warned"]) == (0, 0), "what was confirmed is not asked again"
 
 
+def test_a_gap_between_two_rates_of_a_code_is_told_b_144(selling: Billing) -> None:
+    header = "code,price_per_minute,effective_from,end_date\n"
+    lines = "44,1,2030-01-01,2030-02-01\n44,1,2030-03-01,\n7,1,2030-01-01,2030-02-01\n7,1,2030-02-01,\n"
+
+    result = selling("rates", "import", "Retail", selling.file("gap.csv", header + lines))
+
+    assert result.code == 1
+    gap = "line 2: code 44 has no price from 2030-02-01T00:00:00Z to 2030-03-01T00:00:00Z"
+    assert [line for line in result.err.splitlines() if line.startswith("warning:")] == [f"warning: {gap}"]
+
+
+def test_a_price_below_what_the_cheapest_vendor_asks_is_told_b_150(selling: Billing) -> None:
+    bought = selling.file("bought.csv", "code,price_per_minute\n44,0.02\n7,0.02\n")
+    selling.apply(
+        f'[[rate_table]]\nname = "Bought"\ncurrency = "EUR"\nrates = "{bought}"\n'
+        '[[client]]\nname = "Vendor"\ncurrency = "EUR"\nterm_rate_table = "Bought"\n'
+    )
+
+    result = selling("rates", "import", "Retail", selling.file("sold.csv", HEADER + "44,0.019,0\n7,0.02,0\n"))
+
+    assert result.code == 1
+    told = "line 2: code 44 is sold at 0.019, but the cheapest vendor asks 0.02"
+    assert [line for line in result.err.splitlines() if line.startswith("warning:")] == [f"warning: {told}"]
+    assert selling("rates", "import", "Bought", selling.file("dear.csv", HEADER + "44,0.021,0\n")).code == 0
+
+
 def test_the_size_of_a_jump_can_be_chosen(selling: Billing) -> None:
     imported(selling, "44,0.02,0")
     path = selling.file("jump.csv", HEADER + "44,0.09,0")
