@@ -27,6 +27,7 @@ from billing_core.admin import cli as billing_cli
 
 RADIUSD = Path(sys.executable).with_name("radiusd")
 READY_SECONDS = 20.0
+_WRITE_SECONDS = 0.05  # How long a worker keeps its log lines back.
 _READY = re.compile(r"radiusd ready: authentication (\d+)/udp, accounting (\d+)/udp, http (\d+)/tcp")
 
 Labels = Mapping[str, str]
@@ -220,8 +221,9 @@ class Daemon:
         ]
 
     def logs(self, event: str, **fields: object) -> list[dict[str, Any]]:
-        """Wait for such a line, and return all there are."""
+        """Wait for such a line, and return all there are, also those that are written a moment later."""
         assert eventually(lambda: self.lines(event, **fields)), f"no {event} {fields} in:\n{self.text()}"
+        time.sleep(3 * _WRITE_SECONDS)
         return self.lines(event, **fields)
 
     def workers(self) -> list[int]:

@@ -228,12 +228,12 @@ def test_a_password_is_kept_nowhere() -> None:
 def test_a_leg_of_nobody_can_be_asked_later_by_what_it_is_recognised() -> None:
     report = start(name="alice", ip="198.51.100.7", termination_address=None)
 
-    session = opened(report, None, 0, LIMITS, NOON)
+    session = opened(report, None, None, LIMITS, NOON)
 
     assert decision.unrecognised(session.decision) == decision.Unrecognised("alice", "198.51.100.7", None)
 
 
 def test_a_leg_of_somebody_keeps_nothing_of_the_kind() -> None:
-    assert opened(start(), ALICE_ACCOUNT, 0, LIMITS, NOON).decision is None
+    assert opened(start(), ALICE_ACCOUNT, None, LIMITS, NOON).decision is None
     assert decision.unrecognised(None) is None
     assert decision.unrecognised('{"by":"name"}') is None

@@ -34,7 +34,7 @@ def ended(catalogue: Catalogue, seconds: int | None = 60, **fields: Any) -> Sess
     """Return the session of a call that was never authorized, settled."""
     told = stop(seconds, **fields)
     by = payer(told, catalogue)
-    session = hear(opened(told, by, 0, LIMITS, at(60)), told, LIMITS, at(60))
+    session = hear(opened(told, by, None, LIMITS, at(60)), told, LIMITS, at(60))
     return settle(session, catalogue, LIMITS)[0]
 
 
@@ -114,7 +114,7 @@ def test_a_leg_of_nobody_is_recognised_by_what_its_first_record_told() -> None:
 
 def test_a_vendors_leg_raises_his_balance_when_it_is_found_to_be_his() -> None:
     told = report(Kind.STOP, leg=Leg.TERMINATION, session_seconds=60)
-    session = hear(opened(told, None, 0, LIMITS, at(60)), told, LIMITS, at(60))
+    session = hear(opened(told, None, None, LIMITS, at(60)), told, LIMITS, at(60))
     nobodys = settle(session, Catalogue(), LIMITS)[0]
 
     again = rerated(nobodys, None, calls.catalogue(), LIMITS)
@@ -133,6 +133,6 @@ def test_a_leg_that_is_still_nobodys_stays_so() -> None:
 
 def test_a_call_under_way_is_not_rated() -> None:
     told = start()
-    session = hear(opened(told, None, 0, LIMITS, at(0)), told, LIMITS, at(0))
+    session = hear(opened(told, None, None, LIMITS, at(0)), told, LIMITS, at(0))
 
     assert rerated(session, None, sold_at("1"), LIMITS) is None
