@@ -9,11 +9,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from daemon_process import Daemon, sql
+from daemon_process import Daemon, Settings, sql, start
+from postgres import PostgresServer
 from radius_switch import START, STOP, Switch, new_call, raw
 
 from billing_core.number import normalise
 from radiusd.codec import encode
+
+
+@pytest.fixture(scope="module")
+def daemon(
+    postgres_server: PostgresServer, defined_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Daemon]:
+    """Give a daemon of this module's own: other modules send some of the same texts."""
+    url = postgres_server.create_database(defined_url)
+    started = start(tmp_path_factory.mktemp("hostile"), Settings(url))
+    try:
+        yield started
+        assert started.billing.is_sound()
+    finally:
+        assert started.stop() == 0
+    postgres_server.drop_database(url)
+
 
 NAME, CALLED, CALLING, BOX, SESSION = 1, 30, 31, 32, 44
 
