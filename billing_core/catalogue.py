@@ -15,6 +15,7 @@ from billing_core.client import Account, Client
 from billing_core.exchange import Exchange
 from billing_core.number import normalise
 from billing_core.rate_table import Rate, RateTable
+from billing_core.session import Leg
 from billing_core.time_profile import TimeProfile
 
 
@@ -116,6 +117,29 @@ class Catalogue:
             if account.term:
                 return account
         return None
+
+    def payer(
+        self,
+        leg: Leg,
+        *,
+        name: str | None,
+        ip: str | None,
+        calling: str,
+        called: str,
+        termination_address: str | None,
+    ) -> Account | None:
+        """Return whose leg it is that was never authorized, by what its records tell.
+
+        They are signed by the switch, so a name needs no password. The vendor of a termination leg is
+        found by where it went, never by name.
+        """
+        if leg is Leg.TERMINATION:
+            return self.vendor(termination_address)
+        return (
+            self.recognise(Recognition.NAME, name, called)
+            or self.recognise(Recognition.IP, ip, called)
+            or self.recognise(Recognition.ANI, normalise(calling), called)
+        )
 
     def _may_be_counted(self, key: CounterKey, account: Account | None) -> bool:
         if key[0] is Scope.RESELLER:

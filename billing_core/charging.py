@@ -28,16 +28,16 @@ from billing_core.authorization import (
 from billing_core.balance import available
 from billing_core.books import Books
 from billing_core.capacity import CounterKey, counter_keys
-from billing_core.catalogue import Catalogue, Recognition
+from billing_core.catalogue import Catalogue
 from billing_core.client import Account
 from billing_core.concurrency import is_sliced
 from billing_core.limits import Limits
 from billing_core.money import ZERO
-from billing_core.number import normalise
 from billing_core.opening import granted, opened, releases
 from billing_core.ports import (
     DataRefusedError,
     Reboot,
+    Refusal,
     Storage,
     StorageDownError,
     Turn,
@@ -264,29 +264,25 @@ class Charging:
     ) -> Authorized | Denied:
         known = books.sessions.get(request.leg_key)
         under_way = known if known is not None and known.state.is_open else None
-        seen = None
         if isinstance(identified, Denied):
-            outcome: Authorized | Denied = identified
-        else:
-            balance = books.balances[identified.client.id]
-            outcome = decide(
-                identified,
-                balance,
-                books.counters,
-                under_way,
-                self.limits,
-                now,
-                can_disconnect=request.can_disconnect,
-            )
-            seen = decision.Seen(balance, books.counters, under_way, self.limits)
-        if isinstance(outcome, Authorized):
-            text = decision.accepted(request, outcome, seen, now)
-            books.put(granted(request, outcome, known, self.limits, now, text), now)
-            return outcome
-        books.changes.refusals.append(decision.refused(request, outcome, identified.rate, seen, now))
-        if under_way is not None and releases(outcome, under_way):
-            released = replace(under_way, state=State.RELEASED, reserved=ZERO, closed_at=now)
-            books.put(released, now)
+            refusal = decision.refused(request, identified, identified.rate, None, now)
+            return _refuse(books, identified, refusal, under_way, now)
+        balance = books.balances[identified.client.id]
+        outcome = decide(
+            identified,
+            balance,
+            books.counters,
+            under_way,
+            self.limits,
+            now,
+            can_disconnect=request.can_disconnect,
+        )
+        seen = decision.Seen(balance, books.counters, under_way, self.limits)
+        if isinstance(outcome, Denied):
+            refusal = decision.refused(request, outcome, identified.rate, seen, now)
+            return _refuse(books, outcome, refusal, under_way, now)
+        text = decision.accepted(request, outcome, seen, now)
+        books.put(granted(request, outcome, known, self.limits, now, text), now)
         return outcome
 
     def _account(self, books: Books, report: Report, account: Account | None, now: datetime) -> Recorded:
@@ -321,18 +317,25 @@ class Charging:
         )
 
 
-def payer(report: Report, catalogue: Catalogue) -> Account | None:
-    """Return whose leg it is when it was never authorized.
+def _refuse(
+    books: Books, denied: Denied, refusal: Refusal, under_way: Session | None, now: datetime
+) -> Denied:
+    """Keep the record of a refused call, and what it was granted before goes back unless it has started."""
+    books.changes.refusals.append(refusal)
+    if under_way is not None and releases(denied, under_way):
+        books.put(under_way.released(now), now)
+    return denied
 
-    The record is signed by the switch, so its User-Name needs no password. The vendor of a
-    termination leg is found by where it went, never by name.
-    """
-    if report.leg is Leg.TERMINATION:
-        return catalogue.vendor(report.termination_address)
-    return (
-        catalogue.recognise(Recognition.NAME, report.name, report.called)
-        or catalogue.recognise(Recognition.IP, report.ip, report.called)
-        or catalogue.recognise(Recognition.ANI, normalise(report.calling), report.called)
+
+def payer(report: Report, catalogue: Catalogue) -> Account | None:
+    """Return whose leg it is when it was never authorized."""
+    return catalogue.payer(
+        report.leg,
+        name=report.name,
+        ip=report.ip,
+        calling=report.calling,
+        called=report.called,
+        termination_address=report.termination_address,
     )
 
 

@@ -47,9 +47,8 @@ class Seen:
         return self.session if self.session and self.session.account_id == account.id else None
 
 
-def accepted(request: AuthorizationRequest, outcome: Authorized, seen: Seen | None, now: datetime) -> str:
+def accepted(request: AuthorizationRequest, outcome: Authorized, seen: Seen, now: datetime) -> str:
     """Return what an accepted call was granted for."""
-    assert seen is not None, "nothing is granted blindly"
     candidate = outcome.candidate
     spent_seconds = seen.session.elapsed_seconds(now) if seen.session else 0
     facts = _facts(request, candidate.client, candidate.account, candidate.rate, seen, now)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from billing_core.catalogue import Catalogue, Recognition
+from billing_core.catalogue import Catalogue
 from billing_core.client import Account
 from billing_core.decision import unrecognised
 from billing_core.limits import Limits
@@ -31,12 +31,13 @@ def owner(leg: Leg, calling: str, called: str, decision: str | None, catalogue: 
     seen = unrecognised(decision)
     if seen is None or leg is Leg.FURTHER:
         return None
-    if leg is Leg.TERMINATION:
-        return catalogue.vendor(seen.termination_address)
-    return (
-        catalogue.recognise(Recognition.NAME, seen.name, called)
-        or catalogue.recognise(Recognition.IP, seen.ip, called)
-        or catalogue.recognise(Recognition.ANI, normalise(calling), called)
+    return catalogue.payer(
+        leg,
+        name=seen.name,
+        ip=seen.ip,
+        calling=calling,
+        called=called,
+        termination_address=seen.termination_address,
     )
 
 

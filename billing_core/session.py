@@ -1,6 +1,6 @@
 """A leg under way, and what is known of it so far."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -126,6 +126,10 @@ class Session:
     def counted(self) -> bool:
         """Tell whether the leg holds a place of its client's capacity."""
         return self.state.is_open and self.client_id is not None and self.leg is not Leg.FURTHER
+
+    def released(self, now: datetime) -> "Session":
+        """Return the session as one that gave back what it held before it was heard of."""
+        return replace(self, state=State.RELEASED, reserved=ZERO, closed_at=now)
 
     def elapsed_seconds(self, now: datetime) -> int:
         """Return how long a call under way can have lasted: 0 while it was not heard of."""

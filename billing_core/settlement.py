@@ -123,8 +123,12 @@ def _rate(session: Session, client: Client | None, catalogue: Catalogue, dated_a
     number = normalise(session.called)
     if client is None or number is None:
         return None
-    table_id = client.term_rate_table_id if session.leg is Leg.TERMINATION else client.rate_table_id
-    return catalogue.rate(client, table_id, number, dated_at)
+    return catalogue.rate(client, rate_table_id(client, session.leg), number, dated_at)
+
+
+def rate_table_id(client: Client, leg: Leg) -> int | None:
+    """Return the rate table by which legs of that side are priced, None if the client has none."""
+    return client.term_rate_table_id if leg is Leg.TERMINATION else client.rate_table_id
 
 
 def _state(session: Session, price: _Price) -> XdrState:

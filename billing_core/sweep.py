@@ -41,7 +41,7 @@ def expire(session: Session, on_silence: OnSilence, limits: Limits, now: datetim
     Never ended before the granted time and the margin have passed since it was last heard of.
     """
     if session.state is State.RESERVED and session.look_at <= now:
-        return replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
+        return session.released(now)
     margin = timedelta(seconds=limits.silence_margin_seconds)
     granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
     heard_later = session.last_heard_at > session.opened_at + granted
@@ -107,7 +107,7 @@ class Sweep:
 
     def _end(self, books: Books, session: Session, now: datetime) -> Swept:
         if session.state is State.RESERVED:
-            after = replace(session, state=State.RELEASED, reserved=ZERO, closed_at=now)
+            after = session.released(now)
         else:
             after = closed_in_silence(session, self._on_silence(session.nas), now)
         return self._put(books, session, after, now)

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 
 from billing_core.admin.clients import unknown_client
-from billing_core.admin.output import CommandError, Record
+from billing_core.admin.output import Record
+from billing_core.admin.rates import unknown_rate_table
 from billing_core.books import Books
 from billing_core.catalogue import Catalogue
 from billing_core.ledger import EntryKind
@@ -24,10 +25,10 @@ from billing_core.money import ZERO
 from billing_core.ports import StorageDownError, TurnConflictError
 from billing_core.rerating import Rerated, difference, owner, rerated
 from billing_core.session import Leg, Session
-from billing_core.settings import nearest
+from billing_core.settlement import rate_table_id
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage, PostgresTurn
-from billing_core.storage.tables import client, rate_table
+from billing_core.storage.tables import client
 from billing_core.xdr import Unbillable
 
 COLUMNS = (
@@ -124,10 +125,8 @@ class Rerating:
         found = self._catalogue.clients.get(client_id) if client_id is not None else None
         if self._scope.client is not None and (found is None or found.name != self._scope.client):
             return None
-        if tables is not None:
-            table_id = found and (found.term_rate_table_id if leg is Leg.TERMINATION else found.rate_table_id)
-            if table_id not in tables:
-                return None
+        if tables is not None and (found is None or rate_table_id(found, leg) not in tables):
+            return None
         reason = Unbillable(row.reason) if row.reason else None
         return _Candidate(bytes(row.leg_key), row.generation, row.revision, reason, client_id)
 
@@ -249,6 +248,5 @@ def _with_children(connection: Connection, name: str | None) -> frozenset[int] |
         return None
     found = frozenset(connection.execute(text(_CHILDREN), {"name": name}).scalars())
     if not found:
-        names = connection.execute(select(rate_table.c.name)).scalars()
-        raise CommandError(f'rate table "{name}" is not known{nearest(name, names)}')
+        raise unknown_rate_table(connection, name)
     return found
