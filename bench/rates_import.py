@@ -20,19 +20,10 @@ from pathlib import Path
 
 from openpyxl import Workbook
 
+from billing_core.rate_table import RATE_FIELDS
 from billing_core.storage.embedded import EmbeddedServer
 
-COLUMNS = [
-    "code",
-    "destination",
-    "price_per_minute",
-    "setup_fee",
-    "min_volume_seconds",
-    "interval_seconds",
-    "grace_seconds",
-    "effective_from",
-    "end_date",
-]
+COLUMNS = RATE_FIELDS[:9]
 
 
 def rows(count: int, changed: float) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
 """Prices: a rate is what calls to one code cost from one moment on; a rate table finds it."""
 
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -136,18 +136,5 @@ def rate_table(
 
 
 # All that a list of rates says of one; the rest is the client's and the table's.
-_fields: Callable[[Rate], RateFields] = attrgetter(
-    "code",
-    "destination",
-    "price_per_minute",
-    "setup_fee",
-    "min_volume_seconds",
-    "interval_seconds",
-    "grace_seconds",
-    "effective_from",
-    "end_date",
-    "time_profile",
-    "number_length_min",
-    "number_length_max",
-    "blocked",
-)
+RATE_FIELDS = tuple(field.name for field in fields(Rate) if field.name not in ("factor", "rounding"))
+_fields: Callable[[Rate], RateFields] = attrgetter(*RATE_FIELDS)

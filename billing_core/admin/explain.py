@@ -12,32 +12,10 @@ from billing_core.admin.inventory import among
 from billing_core.admin.output import CommandError, Record
 from billing_core.session import State
 from billing_core.storage import tables
+from billing_core.storage.rows import FACTS, PINNED_RATE
 
-_HEARD = (
-    "setup_at",
-    "connect_at",
-    "disconnect_at",
-    "start_event_at",
-    "stop_event_at",
-    "known_seconds",
-    "stop_seconds",
-    "stopped",
-    "failed",
-    "disconnect_cause",
-    "last_heard_at",
-)
-_PRICE = (
-    "code",
-    "destination",
-    "price_per_minute",
-    "setup_fee",
-    "min_volume_seconds",
-    "interval_seconds",
-    "grace_seconds",
-    "factor",
-    "rounding",
-    "rated_for",
-)
+_HEARD = (*FACTS, "last_heard_at")
+_PRICE = (*PINNED_RATE, "rated_for")
 _REVISION = (
     "generation",
     "revision",

@@ -9,27 +9,11 @@ from billing_core.admin.inventory import among
 from billing_core.catalogue import Catalogue
 from billing_core.exchange import ExchangeRate, exchange
 from billing_core.money import Rounding
-from billing_core.rate_table import Rate, RateTable, rate_table
+from billing_core.rate_table import RATE_FIELDS, Rate, RateTable, rate_table
 from billing_core.rates_file import RateRow
 from billing_core.storage import tables
 from billing_core.time_profile import Span, TimeProfile
 
-# In the order of the fields of Rate.
-RATE_FIELDS = (
-    "code",
-    "destination",
-    "price_per_minute",
-    "setup_fee",
-    "min_volume_seconds",
-    "interval_seconds",
-    "grace_seconds",
-    "effective_from",
-    "end_date",
-    "time_profile",
-    "number_length_min",
-    "number_length_max",
-    "blocked",
-)
 assert set(RATE_FIELDS) == set(RateRow._fields[1:])
 
 

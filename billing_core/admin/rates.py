@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from billing_core.admin.output import CommandError, Record
-from billing_core.admin.prices import RATE_FIELDS, put_prices
+from billing_core.admin.prices import put_prices
 from billing_core.catalogue import Catalogue
 from billing_core.client import Client, Status
 from billing_core.money import ZERO
 from billing_core.number import normalise
+from billing_core.rate_table import RATE_FIELDS
 from billing_core.settings import nearest
 from billing_core.storage import tables
 

@@ -15,6 +15,7 @@ from billing_core.admin.audit import Author
 from billing_core.admin.difference import RatesChange
 from billing_core.admin.rates_staging import Staged, prepare_for_many
 from billing_core.admin.rates_versions import new_version
+from billing_core.rate_table import RATE_FIELDS
 from billing_core.rates_file import RateRow
 
 DEFAULT_JUMP_PERCENT = 50
@@ -43,18 +44,7 @@ class RatesPlan:
 # --- comparing --------------------------------------------------------------------------------------
 
 # Everything that a rate says but since when.
-_TERMS = (
-    "destination",
-    "price_per_minute",
-    "setup_fee",
-    "min_volume_seconds",
-    "interval_seconds",
-    "grace_seconds",
-    "end_date",
-    "number_length_min",
-    "number_length_max",
-    "blocked",
-)
+_TERMS = [name for name in RATE_FIELDS if name not in ("code", "time_profile", "effective_from")]
 
 
 def _row_of(table: str) -> str:

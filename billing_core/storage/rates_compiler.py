@@ -19,6 +19,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from billing_core.compiled_rates import RateFields, compile_rates
 from billing_core.ports import DataRefusedError, StorageDownError, TurnConflictError
+from billing_core.rate_table import RATE_FIELDS
 from billing_core.storage.connection import connect, translated
 
 # Calls are more urgent than new prices.
@@ -31,12 +32,11 @@ _CHANGE = "SELECT changed_in FROM rate_table WHERE id = %s"
 
 # By the index of rates that are no history: the first row comes at once, and nothing is sorted. What is known
 # of a table that has just been filled is that it is empty, so the choice is not left to the database.
-OPEN_RATES = """
+OPEN_RATES = f"""
     SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off;
     DECLARE rates NO SCROLL CURSOR FOR
-    SELECT code, destination, price_per_minute, setup_fee, min_volume_seconds, interval_seconds,
-        grace_seconds, effective_from, end_date, time_profile, number_length_min, number_length_max, blocked
-    FROM rate WHERE rate_table_id = %s AND until_import IS NULL ORDER BY code"""
+    SELECT {", ".join(RATE_FIELDS)}
+    FROM rate WHERE rate_table_id = %s AND until_import IS NULL ORDER BY code"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ _TYPES = {
     for table in (session, xdr, entry, decision)
 }
 
-_RATE = (
+PINNED_RATE = (
     "code",
     "destination",
     "price_per_minute",
@@ -65,9 +65,9 @@ _IDENTITY = (
     "decision",
     "earlier_began_at",
     "earlier_ended_at",
-    *_RATE,
+    *PINNED_RATE,
 )
-_FACTS = (
+FACTS = (
     "setup_at",
     "connect_at",
     "disconnect_at",
@@ -91,12 +91,12 @@ _PROGRESS = (
     "closed_at",
     "estimated",
     "reserved_seconds",
-    *_FACTS,
+    *FACTS,
 )
 _SESSION = (*_PROGRESS, *_IDENTITY)
-_FACTS_AT = len(_PROGRESS) - len(_FACTS)
+_FACTS_AT = len(_PROGRESS) - len(FACTS)
 _IDENTITY_AT = len(_PROGRESS)
-_RATE_AT = len(_SESSION) - len(_RATE)
+_RATE_AT = len(_SESSION) - len(PINNED_RATE)
 _XDR = tuple(column.name for column in xdr.columns)
 _ENTRY = ("client_id", "kind", "amount", "at", "leg_key", "generation", "revision", "reference")
 
@@ -231,7 +231,7 @@ def session_row(leg: Session) -> tuple[object, ...]:
         leg.decision,
         leg.earlier_began_at,
         leg.earlier_ended_at,
-        *(_rate_row(leg.rate) if leg.rate else (None,) * len(_RATE)),
+        *(_rate_row(leg.rate) if leg.rate else (None,) * len(PINNED_RATE)),
     )
 
 
