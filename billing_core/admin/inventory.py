@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
 
 from billing_core.admin.definitions import exchange_rate_name
-from billing_core.admin.week_spans import kept_span, written_span
+from billing_core.admin.week_spans import written_span
 from billing_core.storage import tables
+from billing_core.storage.definition_rows import kept_span
 
 Fields = dict[str, Any]
 

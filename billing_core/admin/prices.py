@@ -12,7 +12,7 @@ from billing_core.money import Rounding
 from billing_core.rate_table import RATE_FIELDS, Rate, RateTable, rate_table
 from billing_core.rates_file import RateRow
 from billing_core.storage import tables
-from billing_core.time_profile import Span, TimeProfile
+from billing_core.storage.definition_rows import time_profile_of
 
 assert set(RATE_FIELDS) == set(RateRow._fields[1:])
 
@@ -27,15 +27,10 @@ def put_prices(
     for row in connection.execute(select(table).where(table.c.id.in_(select(chain.c.id)))).all():
         catalogue.put_rate_table(_rates_for(connection, row, numbers))
     for profile in connection.execute(select(tables.time_profile)):
-        catalogue.time_profiles[profile.name] = TimeProfile(profile.name, tuple(map(_span, profile.spans)))
+        catalogue.time_profiles[profile.name] = time_profile_of(profile.name, profile.spans)
     factor = tables.exchange_rate.c
     rates = connection.execute(select(factor.currency, factor.into, factor.factor, factor.effective_from))
     catalogue.exchange = exchange(ExchangeRate(*row) for row in rates)
-
-
-def _span(span: tuple[list[int], int, int]) -> Span:
-    weekdays, begin, end = span
-    return Span(frozenset(weekdays), begin, end)
 
 
 def _rates_for(connection: Connection, row: Row[Any], numbers: Collection[str]) -> RateTable:

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, func, or_, select, tuple_
 
@@ -13,15 +12,16 @@ from billing_core.admin.output import CommandError, Record
 from billing_core.admin.prices import put_prices
 from billing_core.authorization import AuthorizationRequest, Authorized, Candidate, Denied, decide, identify
 from billing_core.balance import Balance
-from billing_core.block import Block, BlockKind, Blocks, blocks
+from billing_core.block import Blocks
 from billing_core.capacity import Counter, CounterKey, Scope, counter_keys
 from billing_core.catalogue import Catalogue
-from billing_core.client import Account, BillBy, Client, Concurrency, LowBalance, Policy, Status
+from billing_core.client import Account
 from billing_core.limits import Limits
 from billing_core.number import normalise
 from billing_core.rating import billed_seconds, cost
 from billing_core.settings import address
 from billing_core.storage import tables
+from billing_core.storage.definition_rows import blocks_of, client_of
 
 
 class _Trusted:
@@ -132,7 +132,7 @@ def _catalogue(connection: Connection, label: str, dialled: str) -> Catalogue:
     clients = list(connection.execute(select(tables.client).where(among(tables.client.c.id, owners))))
     for row in clients:
         accounts = [_account(item) for item in rows if item.client_id == row.id]
-        catalogue.put_client(client_of(row, parents), accounts)
+        catalogue.put_client(client_of(row._asdict(), _chain(row.reseller_id, parents)), accounts)
     table_ids = {row.rate_table_id for row in clients}
     numbers = {normalise(dialled.removeprefix(row.tech_prefix)) or "" for row in rows}
     put_prices(connection, catalogue, table_ids, numbers)
@@ -143,44 +143,11 @@ def _catalogue(connection: Connection, label: str, dialled: str) -> Catalogue:
 def _blocks(connection: Connection) -> Blocks:
     block = tables.block.c
     statement = select(block.kind, block.value, block.expires_at, block.reason)
-    rows = connection.execute(statement.where(block.removed_at.is_(None)))
-    return blocks(Block(BlockKind(kind), *rest) for kind, *rest in rows)
+    return blocks_of(connection.execute(statement.where(block.removed_at.is_(None))).all())
 
 
 def _account(row: Row[Any]) -> Account:
     return Account(**row._mapping)
-
-
-def client_of(row: Row[Any], parents: dict[int, int | None]) -> Client:
-    """Return the client of a row of `client`; *parents* are those of the resellers."""
-    has_low_balance = row.low_balance_threshold is not None and row.low_balance_capacity is not None
-    return Client(
-        id=row.id,
-        name=row.name,
-        status=Status(row.status),
-        currency=row.currency,
-        postpaid=row.postpaid,
-        credit=row.credit,
-        bill_by=BillBy(row.bill_by),
-        rate_table_id=row.rate_table_id,
-        capacity=row.capacity,
-        term_rate_table_id=row.term_rate_table_id,
-        term_capacity=row.term_capacity,
-        low_balance=LowBalance(row.low_balance_threshold, row.low_balance_capacity)
-        if has_low_balance
-        else None,
-        locale=row.locale,
-        reseller_ids=_chain(row.reseller_id, parents),
-        timezone=ZoneInfo(row.timezone),
-        concurrency=_concurrency(row),
-        charge_max=row.charge_max,
-        refuse_losses=row.refuse_losses,
-    )
-
-
-def _concurrency(row: Row[Any]) -> Concurrency:
-    fields = {"calls": row.concurrency_calls, "seconds": row.concurrency_seconds}
-    return Concurrency(Policy(row.concurrency), **{key: n for key, n in fields.items() if n is not None})
 
 
 def _chain(reseller_id: int | None, parents: dict[int, int | None]) -> tuple[int, ...]:

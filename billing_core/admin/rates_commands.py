@@ -12,13 +12,13 @@ from billing_core.admin.database import Database
 from billing_core.admin.difference import RatesChange
 from billing_core.admin.output import Output
 from billing_core.admin.progress import ProgressBar
-from billing_core.admin.quote import client_of
 from billing_core.admin.rates import found_rate_table, lookup
 from billing_core.admin.rates_changes import Mode
 from billing_core.admin.rates_import import Done, Order, import_rates, moment, roll_back
 from billing_core.admin.rates_versions import HISTORY_COLUMNS, Rollback, history
 from billing_core.client import Client
 from billing_core.storage import tables
+from billing_core.storage.definition_rows import client_of
 
 
 def rates_import(arguments: Namespace, database: Database, output: Output) -> int:
@@ -118,4 +118,4 @@ def _client(connection: Connection, name: str) -> Client:
     row = connection.execute(select(tables.client).where(tables.client.c.name == name)).first()
     if row is None:
         raise unknown_client(connection, name)
-    return client_of(row, {row.reseller_id: None})
+    return client_of(row._asdict(), ())

@@ -25,9 +25,10 @@ from billing_core.admin.inventory import (
 )
 from billing_core.admin.rates_changes import RatesPlan
 from billing_core.admin.rates_changes import write as write_rates
-from billing_core.admin.week_spans import read_span, stored_span
+from billing_core.admin.week_spans import read_span
 from billing_core.money import ZERO
 from billing_core.storage import tables
+from billing_core.storage.definition_rows import stored_span
 
 
 def record(

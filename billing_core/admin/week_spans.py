@@ -1,8 +1,7 @@
-"""Spans of the week as people write them, `mon-fri 08:00-20:00`, and as the database keeps them."""
+"""Spans of the week as people write them: `mon-fri 08:00-20:00`."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from billing_core.settings import nearest
 from billing_core.time_profile import MINUTES_PER_DAY, Span
@@ -35,17 +34,6 @@ def read_span(text: str) -> Span:
 def written_span(span: Span) -> str:
     """Return *span* as `read_span` reads it; one span is always written the same way."""
     return f"{_days(sorted(span.weekdays))} {_clock(span.begin_minute)}-{_clock(span.end_minute)}"
-
-
-def stored_span(span: Span) -> list[Any]:
-    """Return *span* as the database keeps it: weekdays, and the minutes of its begin and end."""
-    return [sorted(span.weekdays), span.begin_minute, span.end_minute]
-
-
-def kept_span(stored: Sequence[Any]) -> Span:
-    """Return the span that `stored_span` made."""
-    weekdays, begin, end = stored
-    return Span(frozenset(weekdays), begin, end)
 
 
 def _minute(clock: str) -> int:

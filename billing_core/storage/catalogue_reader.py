@@ -5,33 +5,21 @@ until its file is there the worker goes on with what it has.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from datetime import UTC
 from itertools import chain, islice
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class has a small letter
 
-from billing_core.block import Block, BlockKind, blocks
 from billing_core.catalogue import Catalogue
-from billing_core.client import (
-    DEFAULT_CONCURRENCY,
-    Account,
-    BillBy,
-    Client,
-    Concurrency,
-    LowBalance,
-    Policy,
-    Status,
-)
+from billing_core.client import Account
 from billing_core.compiled_rates import CompiledRates, compiled
 from billing_core.exchange import ExchangeRate, exchange
 from billing_core.money import Rounding
 from billing_core.rate_table import RateTable
 from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.connection import translated
+from billing_core.storage.definition_rows import CLIENT_COLUMNS, blocks_of, client_of, time_profile_of
 from billing_core.storage.rates_compiler import OPEN_RATES, fetched_rates
-from billing_core.time_profile import Span, TimeProfile
 
 # So many rows are read between two turns: some 10 ms of work.
 _CLIENTS_AT_ONCE = 300
@@ -41,16 +29,14 @@ _VERSION = "SELECT version FROM catalogue"
 
 _LIMITED_RESELLERS = "SELECT id FROM reseller WHERE capacity IS NOT NULL"
 
-_CLIENTS = """
-    SELECT id, name, status, currency, postpaid, credit, bill_by, rate_table_id, capacity,
-        term_rate_table_id, term_capacity, low_balance_threshold, low_balance_capacity, locale,
-        changed_in, timezone, concurrency, concurrency_calls, concurrency_seconds, charge_max, refuse_losses,
+_CLIENTS = f"""
+    SELECT {", ".join(CLIENT_COLUMNS)}, changed_in,
         ARRAY(WITH RECURSIVE chain(id, parent_id, depth) AS (
             SELECT r.id, r.parent_id, 0 FROM reseller r WHERE r.id = client.reseller_id
             UNION ALL
             SELECT r.id, r.parent_id, depth + 1 FROM reseller r JOIN chain ON r.id = chain.parent_id
         ) SELECT id FROM chain ORDER BY depth)
-    FROM client WHERE (changed_in, id) > (%s, %s) AND changed_in <= %s ORDER BY changed_in, id LIMIT %s"""
+    FROM client WHERE (changed_in, id) > (%s, %s) AND changed_in <= %s ORDER BY changed_in, id LIMIT %s"""  # noqa: S608
 
 _ACCOUNTS = """
     SELECT id, client_id, name, password, ip, ani, tech_prefix, capacity, orig, term, price_per_minute_max
@@ -186,11 +172,10 @@ class CatalogueReader:
 
     def _read_small_tables(self, connection: Connection) -> None:
         profiles = self._select(connection, _TIME_PROFILES)
-        self._catalogue.time_profiles = {name: TimeProfile(name, _spans(spans)) for name, spans in profiles}
+        self._catalogue.time_profiles = {name: time_profile_of(name, spans) for name, spans in profiles}
         rates = self._select(connection, _EXCHANGE_RATES)
         self._catalogue.exchange = exchange(ExchangeRate(*row) for row in rates)
-        barred = self._select(connection, _BLOCKS)
-        self._catalogue.blocks = blocks(Block(BlockKind(kind), *rest) for kind, *rest in barred)
+        self._catalogue.blocks = blocks_of(self._select(connection, _BLOCKS))
 
     def _put(
         self,
@@ -236,46 +221,14 @@ class CatalogueReader:
         accounts: dict[int, list[Account]] = {row[0]: [] for row in found}
         for account in self._select(connection, _ACCOUNTS, list(accounts)):
             accounts[account[1]].append(Account(*account))
-        for row in found:
-            self._catalogue.put_client(_client(row), accounts[row[0]])
+        for *fields, _, reseller_ids in found:
+            client = client_of(dict(zip(CLIENT_COLUMNS, fields, strict=True)), reseller_ids)
+            self._catalogue.put_client(client, accounts[client.id])
         if found:
-            self._last_client = (found[-1][14], found[-1][0])
+            self._last_client = (found[-1][-2], found[-1][0])
         return found
 
     def _select(self, connection: Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             return cursor.fetchall()
-
-
-def _spans(spans: Sequence[tuple[Sequence[int], int, int]]) -> tuple[Span, ...]:
-    return tuple(Span(frozenset(weekdays), begin, end) for weekdays, begin, end in spans)
-
-
-def _concurrency(policy: str, calls: int | None, seconds: int | None) -> Concurrency:
-    if policy == Policy.FULL.value:
-        return DEFAULT_CONCURRENCY
-    return Concurrency(Policy(policy), calls or 1, seconds or 60)
-
-
-def _client(row: tuple[Any, ...]) -> Client:
-    return Client(
-        id=row[0],
-        name=row[1],
-        status=Status(row[2]),
-        currency=row[3],
-        postpaid=row[4],
-        credit=row[5],
-        bill_by=BillBy(row[6]),
-        rate_table_id=row[7],
-        capacity=row[8],
-        term_rate_table_id=row[9],
-        term_capacity=row[10],
-        low_balance=LowBalance(row[11], row[12]) if row[11] is not None and row[12] is not None else None,
-        locale=row[13],
-        reseller_ids=tuple(row[21]),
-        timezone=UTC if row[15] == "UTC" else ZoneInfo(row[15]),
-        concurrency=_concurrency(*row[16:19]),
-        charge_max=row[19],
-        refuse_losses=row[20],
-    )

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.admin.week_spans import kept_span, read_span, stored_span, written_span
+from billing_core.admin.week_spans import read_span, written_span
+from billing_core.storage.definition_rows import kept_span, stored_span
 from billing_core.time_profile import Span, TimeProfile
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
