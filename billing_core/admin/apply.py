@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_core.admin.audit import Author
@@ -19,12 +19,13 @@ from billing_core.admin.definitions import Definitions, load
 from billing_core.admin.desired import Desired, desired
 from billing_core.admin.difference import Diff, RatesChange, differences
 from billing_core.admin.inventory import Inventory, among, inventory
+from billing_core.admin.locks import locked_catalogue, moment
 from billing_core.admin.rates_changes import RatesPlan, compare
 from billing_core.admin.rates_staging import stage
 from billing_core.admin.record import record
 from billing_core.settings import Fault, SettingsError
 from billing_core.storage.schema import engine
-from billing_core.storage.tables import catalogue, definition_file
+from billing_core.storage.tables import definition_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,8 @@ def apply_files(
     database = engine(url)
     try:
         with database.connect() as connection, connection.begin() as transaction:
-            version = connection.execute(select(catalogue.c.version).with_for_update()).scalar_one()
-            # Not the transaction's begin, which is from before it waited for the lock.
-            now = connection.execute(select(func.clock_timestamp())).scalar_one()
+            version = locked_catalogue(connection)
+            now = moment(connection)
             digests = _digests(connection, sources)
             if only_if_changed:
                 sources = [source for source in sources if not source.digests.items() <= digests.items()]

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, func, insert, or_, select, update
 
 from billing_core.admin.audit import Author, write_audit
-from billing_core.admin.clients import unknown_client
+from billing_core.admin.clients import found_client
 from billing_core.admin.definition_values import ip, number
 from billing_core.admin.difference import CREATED, Change, Diff
+from billing_core.admin.locks import locked_catalogue, moment
 from billing_core.admin.output import CommandError, Record, instant
 from billing_core.block import BlockKind
 from billing_core.settings import nearest
-from billing_core.storage.tables import account, block, catalogue, client
+from billing_core.storage.tables import account, block, catalogue
 
 LIST_COLUMNS = ("id", "kind", "value", "reason", "who", "created_at", "expires_at")
 PAST_COLUMNS = (*LIST_COLUMNS, "removed_at", "in_force")
@@ -106,8 +107,7 @@ def _number(_connection: Connection, value: str) -> str:
 
 
 def _client(connection: Connection, value: str) -> str:
-    if connection.execute(select(client.c.id).where(client.c.name == value)).first() is None:
-        raise unknown_client(connection, value)
+    found_client(connection, value)
     return value
 
 
@@ -170,6 +170,5 @@ class _Change:
 @contextmanager
 def _change(engine: Engine) -> Iterator[_Change]:
     with engine.begin() as connection:
-        version = connection.execute(select(catalogue.c.version).with_for_update()).scalar_one()
-        now = connection.execute(select(func.clock_timestamp())).scalar_one()
-        yield _Change(connection, version + 1, now)
+        version = locked_catalogue(connection)
+        yield _Change(connection, version + 1, moment(connection))

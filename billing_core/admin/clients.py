@@ -63,6 +63,14 @@ def _id_of(name: str) -> ScalarSelect[int]:
     return select(named.c.id).where(named.c.name == name).scalar_subquery()
 
 
+def found_client(connection: Connection, name: str) -> Row[Any]:
+    """Return the row of a client; raise CommandError if there is none."""
+    row = connection.execute(select(client).where(client.c.name == name)).first()
+    if row is None:
+        raise unknown_client(connection, name)
+    return row
+
+
 def unknown_client(connection: Connection, name: str) -> CommandError:
     """Return the error that there is no client *name*, with the name that was probably meant."""
     names = connection.execute(select(client.c.name)).scalars()

@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from billing_core.admin import bulk
 from billing_core.admin.counted import COUNTED_SCOPES
 from billing_core.admin.inventory import Inventory
-from billing_core.admin.locks import is_busy
 from billing_core.admin.output import CommandError
 from billing_core.capacity import CounterKey, Scope
+from billing_core.storage.locks import is_busy
 from billing_core.storage.tables import capacity_counter
 
 _ATTEMPTS = 60

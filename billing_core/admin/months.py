@@ -1,16 +1,13 @@
 """Months whose records are no longer needed: listed, and dropped without a change to any balance."""
 
-import random
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from billing_core.admin.locks import is_busy
+from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError, Record
 from billing_core.ledger import FIXED_KINDS, EntryKind
 from billing_core.storage.partitions import PARTITIONED, month_of, next_month, partitions
@@ -18,7 +15,6 @@ from billing_core.storage.partitions import PARTITIONED, month_of, next_month, p
 LIST_COLUMNS = ("month", "bytes", "state", "closed_at", "who")
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +70,18 @@ def drop(owner: Engine, wanted: date, who: str, *, is_sure: bool) -> Dropped:
     It takes a role that owns the tables. Raises CommandError when the month is too young, was dropped, has
     calls under way, or when an older one is still there.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            with owner.begin() as connection:
-                # Whoever reads the whole ledger holds its months: turns must not queue behind us for long.
-                connection.execute(text("SET LOCAL lock_timeout = '500ms'"))
-                _refuse(connection, wanted)
-                return _dropped(connection, wanted, who, is_sure)
-        except DBAPIError as error:
-            if not is_busy(error):
-                raise
-            time.sleep(random.uniform(0, 0.1 * (attempt + 1)))
-    raise CommandError(
-        f"month {wanted:%Y-%m}: its tables were in use in {_ATTEMPTS} attempts; nothing was dropped"
-    )
+
+    def attempted(connection: Connection) -> Dropped:
+        _refuse(connection, wanted)
+        return _dropped(connection, wanted, who, is_sure)
+
+    try:
+        # Whoever reads the whole ledger holds its months: turns must not queue behind us for long.
+        return when_free(owner, attempted, lock_timeout="500ms", pause_seconds=0.1)
+    except StillBusyError:
+        raise CommandError(
+            f"month {wanted:%Y-%m}: its tables were in use in {ATTEMPTS} attempts; nothing was dropped"
+        ) from None
 
 
 def _refuse(connection: Connection, wanted: date) -> None:

@@ -4,25 +4,21 @@ A payment and a correction are added to the live balance as they stand, negative
 and a charge name what is taken from it. Payments and refunds make up the fixed balance, too.
 """
 
-import random
 import re
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, Engine, func, select, text, update
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 
-from billing_core.admin.clients import unknown_client
-from billing_core.admin.locks import is_busy
+from billing_core.admin.clients import found_client
+from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError
 from billing_core.ledger import EntryKind
 from billing_core.money import plain
-from billing_core.storage.tables import balance, client, entry, entry_reference
+from billing_core.storage.tables import balance, entry, entry_reference
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
-_ATTEMPTS = 20
 
 # Kinds whose amount says how much is taken from the client.
 _TAKEN = (EntryKind.CHARGE, EntryKind.REFUND)
@@ -90,28 +86,21 @@ def book(engine: Engine, order: Order) -> Payment:
 
     Raises CommandError when there is no such client, or when something else has that reference.
     """
-    for attempt in range(_ATTEMPTS):
-        try:
-            with engine.begin() as connection:
-                # A turn never holds a balance for long: whoever waits longer stands in a deadlock.
-                connection.execute(text("SET LOCAL lock_timeout = '1s'"))
-                return _booked(connection, order)
-        except DBAPIError as error:
-            if not is_busy(error):
-                raise
-            time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
-    raise CommandError(
-        f'client "{order.client}": the balance was locked by others in {_ATTEMPTS} attempts;'
-        " nothing was booked"
-    )
+    try:
+        # A turn never holds a balance for long: whoever waits longer stands in a deadlock.
+        return when_free(
+            engine, lambda connection: _booked(connection, order), lock_timeout="1s", pause_seconds=0.02
+        )
+    except StillBusyError:
+        raise CommandError(
+            f'client "{order.client}": the balance was locked by others in {ATTEMPTS} attempts;'
+            " nothing was booked"
+        ) from None
 
 
 def _booked(connection: Connection, order: Order) -> Payment:
     """Write the entry, and the balance last: it is locked no longer than the commit takes."""
-    named = select(client.c.id, client.c.currency).where(client.c.name == order.client)
-    found = connection.execute(named).first()
-    if found is None:
-        raise unknown_client(connection, order.client)
+    found = found_client(connection, order.client)
     is_new = order.reference is None or _is_first(connection, found.id, order)
     if is_new:
         values = {

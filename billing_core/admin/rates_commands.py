@@ -3,21 +3,21 @@
 import sys
 from argparse import Namespace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from billing_core.admin.audit import Author
-from billing_core.admin.clients import unknown_client
+from billing_core.admin.clients import found_client
 from billing_core.admin.commands import OK, operator
 from billing_core.admin.database import Database
 from billing_core.admin.difference import RatesChange
+from billing_core.admin.locks import moment
 from billing_core.admin.output import Output
 from billing_core.admin.progress import ProgressBar
 from billing_core.admin.rates import found_rate_table, lookup
 from billing_core.admin.rates_changes import Mode
-from billing_core.admin.rates_import import Done, Order, import_rates, moment, roll_back
+from billing_core.admin.rates_import import Done, Order, import_rates, roll_back
 from billing_core.admin.rates_versions import HISTORY_COLUMNS, Rollback, history
 from billing_core.client import Client
-from billing_core.storage import tables
 from billing_core.storage.definition_rows import client_of
 
 
@@ -115,7 +115,4 @@ def _tell(done: Done, is_dry_run: bool, output: Output) -> None:
 
 
 def _client(connection: Connection, name: str) -> Client:
-    row = connection.execute(select(tables.client).where(tables.client.c.name == name)).first()
-    if row is None:
-        raise unknown_client(connection, name)
-    return client_of(row._asdict(), ())
+    return client_of(found_client(connection, name)._asdict(), ())

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, update
 
 from billing_core.admin.audit import Author, write_audit
 from billing_core.admin.difference import Diff, RatesChange
+from billing_core.admin.locks import locked_catalogue, moment
 from billing_core.admin.output import CommandError
 from billing_core.admin.rates import found_rate_table
 from billing_core.admin.rates_changes import DEFAULT_JUMP_PERCENT, Mode, RatesPlan, compare, write
@@ -158,18 +159,6 @@ def roll_back(
         version = go_back(connection, table.id, rollback, author, now)
         _publish(connection, table.id, rollback.change, catalogue_version, author, now)
     return Done(rollback.change, version)
-
-
-def locked_catalogue(connection: Connection) -> int:
-    """Wait for whoever else changes definitions, and return the catalogue's version."""
-    statement = select(tables.catalogue.c.version).with_for_update()
-    return int(connection.execute(statement).scalar_one())
-
-
-def moment(connection: Connection) -> datetime:
-    """Return the database's time now: its transactions' begin is from before they waited for a lock."""
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now
 
 
 def _publish(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, tuple_
 
-from billing_core.admin.clients import unknown_client
+from billing_core.admin.clients import found_client
 from billing_core.admin.output import Record
 from billing_core.session import State
 from billing_core.storage.tables import account, client, session, xdr
@@ -113,10 +113,7 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
         .where(_is_last_revision())
     )
     if wanted.client is not None:
-        owner = connection.execute(select(client.c.id).where(client.c.name == wanted.client)).scalar()
-        if owner is None:
-            raise unknown_client(connection, wanted.client)
-        statement = statement.where(xdr.c.client_id == owner)
+        statement = statement.where(xdr.c.client_id == found_client(connection, wanted.client).id)
     if wanted.is_unbillable:
         statement = statement.where(xdr.c.state == XdrState.UNBILLABLE.value)
     if wanted.call is not None:

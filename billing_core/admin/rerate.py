@@ -12,9 +12,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import Connection, Row, text
 
-from billing_core.admin.clients import unknown_client
+from billing_core.admin.clients import found_client
 from billing_core.admin.output import Record
 from billing_core.admin.rates import unknown_rate_table
 from billing_core.books import Books
@@ -28,7 +28,6 @@ from billing_core.session import Leg, Session
 from billing_core.settlement import rate_table_id
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage, PostgresTurn
-from billing_core.storage.tables import client
 from billing_core.xdr import Unbillable
 
 COLUMNS = (
@@ -230,9 +229,7 @@ _CHILDREN = """
 def _selected(connection: Connection, scope: Scope) -> Iterator[Row[Any]]:
     client_id = None
     if scope.client is not None:
-        client_id = connection.execute(select(client.c.id).where(client.c.name == scope.client)).scalar()
-        if client_id is None:
-            raise unknown_client(connection, scope.client)
+        client_id = found_client(connection, scope.client).id
     values = {
         "client_id": client_id,
         "since": scope.since,

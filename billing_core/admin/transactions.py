@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
-from billing_core.admin.clients import unknown_client
+from billing_core.admin.clients import found_client
 from billing_core.admin.output import Record
-from billing_core.storage.tables import client
 
 COLUMNS = ("at", "kind", "amount", "balance", "call_id", "reference", "reason", "who")
 
@@ -43,10 +42,7 @@ def transactions(
     `balance` is the live balance after each. A *limit* leaves the newest. Raises CommandError when there
     is no such client.
     """
-    client_id = connection.execute(select(client.c.id).where(client.c.name == name)).scalar()
-    if client_id is None:
-        raise unknown_client(connection, name)
-    values = {"client_id": client_id, "since": since, "until": until}
+    values = {"client_id": found_client(connection, name).id, "since": since, "until": until}
     if limit is None:
         return _records(connection, f"{_LEDGER} ORDER BY place", values)
     newest = f"{_LEDGER} ORDER BY place DESC LIMIT :limit"

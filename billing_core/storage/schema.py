@@ -6,19 +6,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from psycopg2 import errorcodes
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from billing_core.ports import StorageDownError
+from billing_core.storage.locks import is_busy
 from billing_core.storage.partitions import PARTITIONED, make_partitions, partitions
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any constant number serves, as long as every program uses the same (ASCII "radiusd").
 _MIGRATION_LOCK = 0x72616469757364
-_BUSY = {errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE}
 
 
 # Money is explained by rows that stay as they are: whoever serves may add to these, and no more.
@@ -93,7 +92,7 @@ def _make_room(connection: Connection) -> list[str]:
             now = connection.execute(text("SELECT now()")).scalar_one()
             return make_partitions(connection, now)
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) not in _BUSY:
+        if not is_busy(error):
             raise
         return []
 
