@@ -26,7 +26,8 @@ from calls import Line, call_packets, place_calls
 from world import World, world
 
 from billing_core.admin.apply import apply_files
-from billing_core.admin.payments import pay
+from billing_core.admin.payments import Order, book
+from billing_core.ledger import EntryKind
 from billing_core.storage.connection import connect
 from billing_core.storage.embedded import EmbeddedServer
 from billing_core.storage.schema import engine
@@ -118,7 +119,8 @@ def _some_without_stop(running: World, identifier: int) -> list[tuple[bytes, int
 def _pay(running: World, url: str, stop: Event, done: "Synchronized[int]") -> None:
     database = engine(url)
     while not stop.wait(0.02):
-        pay(database, f"client {random.choice(running.accounts)[0]}", Decimal("1.25"))
+        name = f"client {random.choice(running.accounts)[0]}"
+        book(database, Order(EntryKind.PAYMENT, name, Decimal("1.25")))
         done.value += 1
     database.dispose()
 

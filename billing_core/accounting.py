@@ -50,7 +50,6 @@ class Report:
     connect_at: datetime | None = None
     disconnect_at: datetime | None = None
     disconnect_cause: str | None = None
-    sends_start: bool = False
     can_disconnect: bool = False
     is_before_answer: bool = False
 

@@ -72,7 +72,6 @@ class Connection:
         """Take over an accepted *socket*, which must not block."""
         self.socket = socket
         self.source = source
-        self.port: Port | None = None  # Both services: every packet tells its own.
         self.names: tuple[str, ...] = ()
         self.is_open = True
         self._heard_at = now

@@ -76,11 +76,6 @@ def amount(written: str, kind: EntryKind = EntryKind.PAYMENT) -> Decimal:
     return value
 
 
-def pay(engine: Engine, name: str, value: Decimal, reference: str | None = None) -> Payment:
-    """Book a payment of *value* to the client *name*, as `book` does."""
-    return book(engine, Order(EntryKind.PAYMENT, name, value, reference))
-
-
 def book(engine: Engine, order: Order) -> Payment:
     """Book *order*; what has the same reference only once.
 

@@ -26,9 +26,6 @@ _CANCEL = ("2", "CANCEL")
 # SIP's final answers that are no success (RFC 3261 section 21).
 _SIP_FAILURE_FIRST = 300
 
-# The attributes that may hold a Digest-Method: RFC 5090's, and the packed one of the draft before it.
-_DIGEST_METHODS = frozenset((digest.METHOD, 207))
-
 _GUID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -139,8 +136,6 @@ def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
     """Tell whether a request is about who somebody is, and not about a call."""
     if not called or reader.get("request_type") == "user":
         return True
-    if not _DIGEST_METHODS.intersection(kind for kind, _ in frame.attributes):
-        return False
     parts = digest.parts_of(frame)
     return parts is not None and parts.get(digest.METHOD) == b"REGISTER"
 

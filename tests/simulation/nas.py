@@ -240,7 +240,6 @@ class Nas:
                 called=call.number,
                 event_at=self._event_at(),
                 session_seconds=seconds,
-                sends_start=self.character.sends_start,
                 can_disconnect=self.character.can_disconnect,
             )
             self._send(told, lambda _, told=told: self._kept(call, told))
