@@ -1,11 +1,11 @@
 """FreeRADIUS' own client places calls: a second opinion on every octet that we read and write."""
 
-import subprocess
 from decimal import Decimal
 from itertools import count
 
 import pytest
-from served import SECRET, Daemon, program
+from radclient import radclient
+from served import SECRET, Daemon
 
 # 0.0550 a minute, at least 30 seconds, then whole 6 seconds: 31 seconds are billed as 36.
 NUMBER = "447700900123"
@@ -22,21 +22,12 @@ class Switch:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._radclient = program("radclient", "freeradius-utils")
         self.call_id = f"{next(_calls):032x}"
 
     def send(self, kind: str, *attributes: str, secret: str = SECRET, times: int = 1) -> str:
         """Send a request *times* times and return all that radclient says."""
         port = self._daemon.acct_port if kind == "acct" else self._daemon.auth_port
-        command = [self._radclient, "-x", "-r", "2", "-t", "2", "-c", str(times)]
-        done = subprocess.run(
-            [*command, f"127.0.0.1:{port}", kind, secret],
-            input="\n".join(attributes) + "\n",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout + done.stderr
+        return radclient(port, kind, *attributes, secret=secret, times=times)
 
     def authorize(self, proof: str) -> str:
         """Ask whether the call may start."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from radclient import radclient
 from served import SECRET, Daemon, program, served
 
 NUMBER = "447700900123"
@@ -117,15 +118,7 @@ def proxy(far: Far, name: str) -> Iterator[tuple[int, int]]:
 
 
 def ask(port: int, kind: str, *attributes: str, retries: int = 5) -> str:
-    command = [program("radclient", "freeradius-utils"), "-x", "-r", str(retries), "-t", "1"]
-    done = subprocess.run(
-        [*command, f"127.0.0.1:{port}", kind, SECRET],
-        input="\n".join(attributes) + "\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout + done.stderr
+    return radclient(port, kind, *attributes, retries=retries, seconds=1)
 
 
 def call(session: str) -> tuple[str, ...]:
