@@ -1,6 +1,6 @@
-"""The columns that nearly every table has: moments with their zone, texts, and money without a limit."""
+"""The columns that nearly every table has: moments with their zone, texts, flags, and money."""
 
-from sqlalchemy import Column, DateTime, MetaData, Numeric, Text
+from sqlalchemy import Boolean, Column, DateTime, MetaData, Numeric, Text, text
 
 metadata = MetaData()
 
@@ -18,3 +18,8 @@ def column_text(name: str, nullable: bool = False) -> Column[object]:
 def column_money(name: str, nullable: bool = False) -> Column[object]:
     """Return a column for an amount or a price."""
     return Column(name, Numeric, nullable=nullable)
+
+
+def column_flag(name: str) -> Column[object]:
+    """Return a column for what is on or off; off unless set."""
+    return Column(name, Boolean, nullable=False, server_default=text("false"))

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -19,11 +20,12 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from billing_core.storage.columns import column_at, column_money, column_text
+from billing_core.storage.columns import column_at, column_flag, column_money, column_text
 from billing_core.storage.columns import metadata as metadata
 from billing_core.storage.ledger_tables import closed_month as closed_month
 from billing_core.storage.ledger_tables import decision as decision
@@ -143,6 +145,15 @@ block = Table(
 )
 Index("block_in_force", block.c.kind, block.c.value, postgresql_where=text("removed_at IS NULL"))
 
+template = Table(
+    "template",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("fields", JSONB, nullable=False),
+    comment="Fields that clients have who name the template and do not set them themselves.",
+)
+
 client = Table(
     "client",
     metadata,
@@ -151,27 +162,53 @@ client = Table(
     column_text("status"),
     column_text("currency"),
     column_text("timezone"),
-    Column("reseller_id", Integer, ForeignKey("reseller.id")),
+    Column("reseller_id", Integer, ForeignKey("reseller.id"), index=True),
+    Column("template_id", Integer, ForeignKey("template.id"), index=True),
     Column("tags", ARRAY(Text), nullable=False),
+    column_text("tax_profile", nullable=True),
     column_text("bill_by"),
+    column_flag("hidden_numbers"),
+    column_flag("panel_enabled"),
+    column_text("panel_login", nullable=True),
+    column_text("panel_password", nullable=True),
     Column("postpaid", Boolean, nullable=False),
     column_money("credit"),
+    column_text("payment_terms", nullable=True),
     Column("rate_table_id", Integer, ForeignKey("rate_table.id")),
+    column_text("routing_plan", nullable=True),
     Column("capacity", Integer),
     Column("term_rate_table_id", Integer, ForeignKey("rate_table.id")),
     Column("term_capacity", Integer),
     column_text("locale", nullable=True),
     column_money("low_balance_threshold", nullable=True),
     Column("low_balance_capacity", Integer),
+    column_money("low_balance_notify_client", nullable=True),
+    column_money("low_balance_notify_admin", nullable=True),
+    column_flag("autoinvoicing"),
+    column_text("invoice_template", nullable=True),
+    Column("last_invoiced", Date),
+    column_flag("rate_notification"),
+    Column("rate_notification_format", Text, nullable=False, server_default="xlsx"),
+    Column("rate_notification_type", Text, nullable=False, server_default="all"),
+    column_flag("auto_payment"),
+    column_money("auto_payment_extra_amount", nullable=True),
     Column("concurrency", Text, nullable=False, server_default="full"),
     Column("concurrency_calls", Integer),
     Column("concurrency_seconds", Integer),
     column_money("charge_max", nullable=True),
-    Column("refuse_losses", Boolean, nullable=False, server_default=text("false")),
+    column_flag("refuse_losses"),
     Column("company", JSONB, nullable=False),
+    Column("own", ARRAY(Text), nullable=False, server_default="{}"),
     Column("changed_in", BigInteger, nullable=False),
+    comment="`own` names the fields that the client sets himself; others are his template's or default.",
 )
 Index("client_by_change", client.c.changed_in, client.c.id)
+Index(
+    "client_by_folded_name",
+    func.lower(client.c.name).label("folded"),
+    postgresql_ops={"folded": "text_pattern_ops"},
+)
+Index("client_panel_login", client.c.panel_login, unique=True)
 
 account = Table(
     "account",
@@ -328,5 +365,12 @@ audit = Table(
     column_text("field"),
     column_text("before", nullable=True),
     column_text("after", nullable=True),
+    Column("version", BigInteger),
+    Column("object_id", Integer),
+    Column("client_id", Integer),
+    comment="`version` is the catalogue's that the change made, `client_id` the one it is about, if any.",
 )
 Index("audit_by_object", audit.c.object_kind, audit.c.object_name, audit.c.id)
+Index("audit_by_client", audit.c.client_id, audit.c.id)
+Index("audit_by_version", audit.c.version)
+Index("audit_by_time", audit.c.at)
