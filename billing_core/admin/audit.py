@@ -1,5 +1,6 @@
 """The audit: who changed which field of a definition, when, through what, from what to what."""
 
+import getpass
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,14 @@ class Author:
 
     who: str
     through: str
+
+
+def operator() -> str:
+    """Return the name of the user of this machine who gives the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def write_audit(connection: Connection, diff: Diff, author: Author, now: datetime) -> None:

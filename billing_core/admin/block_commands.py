@@ -3,13 +3,11 @@
 from argparse import Namespace
 
 from billing_core.admin import blocks
-from billing_core.admin.audit import Author
-from billing_core.admin.commands import OK, operator
+from billing_core.admin.audit import Author, operator
+from billing_core.admin.command_line.blocks import KINDS
 from billing_core.admin.database import Database
-from billing_core.admin.output import CommandError, Output, Record, readable
+from billing_core.admin.output import OK, CommandError, Output, Record, readable
 from billing_core.block import BlockKind
-
-KINDS = tuple(kind.value for kind in BlockKind)
 
 
 def block_add(arguments: Namespace, database: Database, output: Output) -> int:

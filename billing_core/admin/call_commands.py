@@ -5,15 +5,12 @@ from argparse import Namespace
 from pathlib import Path
 
 from billing_core.admin import reports
+from billing_core.admin.command_line.arguments import STDOUT
 from billing_core.admin.csv_export import write_csv
 from billing_core.admin.database import Database
 from billing_core.admin.explain import explain
 from billing_core.admin.explanation import sentences
-from billing_core.admin.output import CommandError, Output
-
-OK = 0
-
-STDOUT = Path("-")
+from billing_core.admin.output import OK, CommandError, Output
 
 
 def calls(arguments: Namespace, database: Database, output: Output) -> int:

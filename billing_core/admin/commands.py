@@ -1,31 +1,18 @@
 """What each subcommand of `billing` does: ask a module for values, and write them."""
 
-import getpass
 from argparse import Namespace
-from collections.abc import Callable
 from itertools import islice
 
 from billing_core.admin import clients, quote, verify
 from billing_core.admin.apply import apply_files
+from billing_core.admin.audit import operator
 from billing_core.admin.database import Database
 from billing_core.admin.difference import Diff
-from billing_core.admin.output import Output, readable
+from billing_core.admin.output import FAILED, OK, Output, readable
 from billing_core.limits import Limits
-
-Command = Callable[[Namespace, Database, Output], int]
-
-OK, FAILED = 0, 1
 
 _SHOWN_MAX = 20
 _CHANGES_SHOWN_MAX = 1000
-
-
-def operator() -> str:
-    """Return the name of the user of this machine who gives the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def apply(arguments: Namespace, database: Database, output: Output) -> int:

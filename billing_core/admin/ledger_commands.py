@@ -5,9 +5,9 @@ from dataclasses import asdict
 from itertools import islice
 
 from billing_core.admin import months, payments, transactions
-from billing_core.admin.commands import OK, operator
+from billing_core.admin.audit import operator
 from billing_core.admin.database import Database
-from billing_core.admin.output import Output, readable
+from billing_core.admin.output import OK, Output, readable
 from billing_core.admin.rerate import COLUMNS, Rerating, Scope, Summary
 from billing_core.ledger import EntryKind
 from billing_core.money import plain

@@ -19,6 +19,9 @@ from billing_core.money import plain
 # Where nobody looks, no line is cut or folded: other programs read it.
 _WIDTH_WITHOUT_TERMINAL = 100_000
 
+OK, FAILED = 0, 1
+"""How a command ends that did what it should, and one that told why it could not."""
+
 Record = Mapping[str, Any]
 
 

@@ -5,13 +5,12 @@ from argparse import Namespace
 
 from sqlalchemy import Connection
 
-from billing_core.admin.audit import Author
+from billing_core.admin.audit import Author, operator
 from billing_core.admin.clients import found_client
-from billing_core.admin.commands import OK, operator
 from billing_core.admin.database import Database
 from billing_core.admin.difference import RatesChange
 from billing_core.admin.locks import moment
-from billing_core.admin.output import Output
+from billing_core.admin.output import OK, Output
 from billing_core.admin.progress import ProgressBar
 from billing_core.admin.rates import found_rate_table, lookup
 from billing_core.admin.rates_changes import Mode

@@ -1,12 +1,17 @@
 """The command line itself: exit codes, and sentences in place of tracebacks."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from billing_command import Billing
 
-from billing_core.admin.cli import main
+from billing_core.admin.cli import command, main
+from billing_core.admin.command_line import SUBCOMMANDS
+from billing_core.admin.command_line.rates import MODES, PRICE_JUMP_PERCENT
+from billing_core.admin.rates_changes import DEFAULT_JUMP_PERCENT, Mode
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,30 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.C
 
     assert ended.value.code == 2
     assert "usage: billing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", SUBCOMMANDS)
+def test_every_subcommand_runs_a_function_that_exists_and_is_described_as_it_says(
+    words: tuple[str, ...],
+) -> None:
+    subcommand = SUBCOMMANDS[words]
+
+    described = command(subcommand.run).__doc__ or ""
+
+    assert described.partition(".")[0] == subcommand.help
+
+
+def test_the_command_line_of_rates_says_what_an_import_knows() -> None:
+    assert tuple(mode.value for mode in Mode) == MODES
+    assert PRICE_JUMP_PERCENT == DEFAULT_JUMP_PERCENT
+
+
+def test_the_command_line_is_read_without_the_libraries_that_most_commands_need() -> None:
+    program = "import sys, billing_core.admin.command_line; print({'pydantic', 'sqlalchemy'} & {*sys.modules})"
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert told.stdout == "set()\n"
 
 
 def failure(directory: Path, config: str | None, capsys: pytest.CaptureFixture[str]) -> str:

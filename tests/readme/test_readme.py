@@ -14,6 +14,7 @@ from served import REPOSITORY, Daemon, served
 from sqlalchemy.engine import URL, make_url
 
 from billing_core.admin import definitions
+from billing_core.admin.command_line import SUBCOMMANDS
 from billing_core.denial import Denial
 from billing_core.storage.connection import connect
 from billing_core.storage.schema import prepare
@@ -251,9 +252,7 @@ def commands() -> Iterator[str]:
     """Yield every command that the two programs know, as their sources tell it."""
     daemon = (REPOSITORY / "radiusd" / "cli.py").read_text()
     yield from (f"radiusd {name}" for name in re.findall(r'add_parser\("([a-z-]+)"', daemon))
-    billing = (REPOSITORY / "billing_core" / "admin" / "cli.py").read_text()
-    for words in re.findall(r'^    \(("[a-z"\-, ]+),?\): \(', billing, re.M):
-        yield " ".join(["billing", *re.findall(r"[a-z-]+", words)])
+    yield from (" ".join(["billing", *words]) for words in SUBCOMMANDS)
 
 
 def test_every_key_that_readme_names_exists_and_every_setting_of_the_daemon_is_named() -> None:

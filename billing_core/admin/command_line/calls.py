@@ -1,0 +1,62 @@
+"""What is written after `billing` about calls: what one would get, those under way, and finished ones."""
+
+from pathlib import Path
+
+from billing_core.admin.command_line.arguments import (
+    LIMIT,
+    STDOUT,
+    Subcommand,
+    Subcommands,
+    argument,
+    count,
+    instant,
+)
+
+SUBCOMMANDS: Subcommands = {
+    ("quote",): Subcommand(
+        "commands.quote_call",
+        "Show what a call would get now, and cost",
+        (
+            argument("--account", required=True, metavar="A", help="name, IP or ANI of an account"),
+            argument("--to", required=True, metavar="NUMBER", help="the number as dialled"),
+            argument("--seconds", type=count, metavar="N", help="also tell what so long a call costs"),
+        ),
+    ),
+    ("calls",): Subcommand(
+        "call_commands.calls",
+        "List the legs under way",
+        (LIMIT,),
+    ),
+    ("xdrs",): Subcommand(
+        "call_commands.xdrs",
+        "List finished legs, or write them as CSV",
+        (
+            argument("--client", metavar="NAME"),
+            argument("--unbillable", action="store_true", help="only what could not be charged"),
+            argument("--call", metavar="ID", help="only this call id or session id"),
+            argument(
+                "--since",
+                "--from",
+                dest="since",
+                type=instant,
+                metavar="T",
+                help="only records dated T or later",
+            ),
+            argument("--to", dest="until", type=instant, metavar="T", help="only records dated before T"),
+            argument("--limit", type=count, metavar="N", help="only the newest N"),
+            argument(
+                "--csv",
+                nargs="?",
+                type=Path,
+                const=STDOUT,
+                metavar="FILE",
+                help="all columns as CSV, to FILE or to stdout",
+            ),
+        ),
+    ),
+    ("explain",): Subcommand(
+        "call_commands.explain_call",
+        "Tell everything that decided on a call and its price",
+        (argument("call", metavar="CALL", help="a call id, session id or leg key in hexadecimal"),),
+    ),
+}
