@@ -11,18 +11,23 @@ class EntryKind(StrEnum):
 
     CHARGE: a leg that was rated, or, where no leg is named, something the operator charges for.
     PAYMENT: money that came in. REFUND: money given back. CORRECTION: what a leg that was rated again,
-    or the operator, puts right. CARRIED: the sum of a month whose entries were dropped.
+    or the operator, puts right. INVOICE: what was billed, which moves the fixed balance alone. CARRIED: the
+    sum of a month whose entries were dropped.
     """
 
     CHARGE = "charge"
     PAYMENT = "payment"
     REFUND = "refund"
     CORRECTION = "correction"
+    INVOICE = "invoice"
     CARRIED = "carried"
 
 
 # Kinds that change the fixed balance, too: money in and out, as opposed to what was used.
 FIXED_KINDS = (EntryKind.PAYMENT, EntryKind.REFUND)
+
+# Kinds whose entries state apart from their amount what they change in the fixed balance.
+STATED_KINDS = (EntryKind.INVOICE, EntryKind.CARRIED)
 
 
 @dataclass(frozen=True, slots=True)

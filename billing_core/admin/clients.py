@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, Select, case, func, select
+from sqlalchemy import Connection, Row, ScalarSelect, Select, func, literal_column, select, text
 
+from billing_core.admin.fixed_balance import FIXED_PART, MOVES_FIXED
 from billing_core.admin.output import CommandError, Record
-from billing_core.ledger import FIXED_KINDS, EntryKind
 from billing_core.settings import nearest
 from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
 
@@ -24,20 +24,18 @@ LIST_COLUMNS = (
     "tags",
 )
 
-# A carried sum knows which part of it was of these kinds.
-_fixed = case((entry.c.kind.in_([kind.value for kind in FIXED_KINDS]), entry.c.amount), else_=entry.c.fixed)
-_payments = select(entry.c.client_id, func.sum(_fixed).label("fixed")).where(
-    entry.c.kind.in_([*(kind.value for kind in FIXED_KINDS), EntryKind.CARRIED.value])
+_fixed = select(entry.c.client_id, func.sum(literal_column(FIXED_PART)).label("fixed")).where(
+    text(MOVES_FIXED)
 )
 _term_rate_table = rate_table.alias("term_rate_table")
 
 
 def _clients(name: str | None = None) -> Select[Any]:
-    """Select the client *name*, or all: one reading of the ledger sums the payments of all."""
-    payments = _payments
+    """Select the client *name*, or all: one reading of the ledger sums the fixed balances of all."""
+    fixed = _fixed
     if name is not None:
-        payments = payments.where(entry.c.client_id == _id_of(name))
-    sums = payments.group_by(entry.c.client_id).subquery()
+        fixed = fixed.where(entry.c.client_id == _id_of(name))
+    sums = fixed.group_by(entry.c.client_id).subquery()
     return (
         select(
             client,

@@ -47,6 +47,7 @@ _AMOUNTS = (
     ("session", "posted"),
     ("xdr", "amount"),
     ("entry", "amount"),
+    ("entry", "fixed"),
 )
 
 # What each revision of a leg changed; of one whose predecessor was dropped that is not known.
@@ -183,8 +184,9 @@ INVARIANTS = (
         f"""
         SELECT client.name AS client, reference, entries.rows, entries.amount AS stated, used.amount AS found
         FROM (
-            SELECT client_id, reference, count(*) AS rows, max(kind) AS kind, sum(amount) AS amount FROM entry
-            WHERE reference IS NOT NULL AND kind <> 'carried' GROUP BY client_id, reference
+            SELECT client_id, reference, count(*) AS rows, max(kind) AS kind,
+                sum(CASE kind WHEN 'invoice' THEN fixed ELSE amount END) AS amount
+            FROM entry WHERE reference IS NOT NULL AND kind <> 'carried' GROUP BY client_id, reference
         ) AS entries
         FULL JOIN entry_reference AS used USING (client_id, reference)
         LEFT JOIN client ON client.id = client_id

@@ -36,6 +36,11 @@ def correction(arguments: Namespace, database: Database, output: Output) -> int:
     return _book(EntryKind.CORRECTION, arguments, database, output)
 
 
+def invoice(arguments: Namespace, database: Database, output: Output) -> int:
+    """Book what was invoiced, on the fixed balance alone; a negative amount takes an invoice back."""
+    return _book(EntryKind.INVOICE, arguments, database, output)
+
+
 def _book(kind: EntryKind, arguments: Namespace, database: Database, output: Output) -> int:
     order = payments.Order(
         kind,

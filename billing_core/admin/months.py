@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
+from billing_core.admin.fixed_balance import FIXED_PART
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError, Record
-from billing_core.ledger import FIXED_KINDS, EntryKind
+from billing_core.ledger import EntryKind
 from billing_core.storage.partitions import PARTITIONED, month_of, next_month, partitions
 
 LIST_COLUMNS = ("month", "bytes", "state", "closed_at", "who")
@@ -108,12 +109,9 @@ def _refuse(connection: Connection, wanted: date) -> None:
         raise CommandError(f"month {name}: {legs} calls of it are under way; see `billing calls`")
 
 
-_FIXED = ", ".join(f"'{kind.value}'" for kind in FIXED_KINDS)
-
 _CARRY = """
     INSERT INTO entry (client_id, kind, amount, fixed, at, reference, who)
-    SELECT client_id, :kind, sum(amount),
-        sum(CASE WHEN kind IN ({fixed}) THEN amount ELSE COALESCE(fixed, 0) END), now(), :reference, :who
+    SELECT client_id, :kind, sum(amount), sum({fixed}), now(), :reference, :who
     FROM {partition} GROUP BY client_id"""
 
 
@@ -147,7 +145,7 @@ def _replace(connection: Connection, wanted: date, existing: dict[str, str], who
     """Add a carried entry for each client, note the month, and let its partitions go."""
     values = {"kind": EntryKind.CARRIED.value, "reference": f"carried {wanted:%Y-%m}", "who": who}
     if "entry" in existing:
-        connection.execute(text(_CARRY.format(fixed=_FIXED, partition=existing["entry"])), values)
+        connection.execute(text(_CARRY.format(fixed=FIXED_PART, partition=existing["entry"])), values)
     noted = "INSERT INTO closed_month (month, closed_at, who) VALUES (:month, now(), :who)"
     connection.execute(text(noted), {"month": wanted, "who": who})
     for name in existing.values():

@@ -1,7 +1,8 @@
-"""Money that the operator books by hand: payments, refunds, charges and corrections.
+"""Money that the operator books by hand: payments, refunds, charges, corrections and invoices.
 
 A payment and a correction are added to the live balance as they stand, negative ones as well; a refund
-and a charge name what is taken from it. Payments and refunds make up the fixed balance, too.
+and a charge name what is taken from it. Payments and refunds move the fixed balance, too. An invoice moves
+that one alone: its amount is taken from it, and a negative one takes an invoice back.
 """
 
 import re
@@ -15,13 +16,14 @@ from billing_core.admin.clients import found_client
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError
 from billing_core.ledger import EntryKind
-from billing_core.money import plain
+from billing_core.money import ZERO, plain
 from billing_core.storage.tables import balance, entry, entry_reference
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 
-# Kinds whose amount says how much is taken from the client.
-_TAKEN = (EntryKind.CHARGE, EntryKind.REFUND)
+# Kinds whose amount says how much is taken from the client; all but an invoice can only take.
+_UNSIGNED = (EntryKind.CHARGE, EntryKind.REFUND)
+_TAKEN = (*_UNSIGNED, EntryKind.INVOICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,13 @@ class Order:
 
     @property
     def change(self) -> Decimal:
-        """Return what is added to the live balance."""
+        """Return what is added: to the live balance, or for an invoice to the fixed one."""
         return _turned(self.kind, self.amount)
+
+    @property
+    def live_change(self) -> Decimal:
+        """Return what is added to the live balance."""
+        return ZERO if self.kind is EntryKind.INVOICE else self.change
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,8 @@ def amount(written: str, kind: EntryKind = EntryKind.PAYMENT) -> Decimal:
         )
     value = Decimal(written)
     if not value:
-        raise CommandError("AMOUNT 0 changes nothing; write what the client paid, or minus what he got back")
-    if value < 0 and kind in _TAKEN:
+        raise CommandError('AMOUNT 0 changes nothing; write what is to be booked, as in "12.50"')
+    if value < 0 and kind in _UNSIGNED:
         raise CommandError(
             f"AMOUNT {plain(value)} of a {kind.value} is negative; write what is taken from the client as it"
             " is, or book a correction, which may have either sign"
@@ -101,7 +108,8 @@ def _booked(connection: Connection, order: Order) -> Payment:
         values = {
             "client_id": found.id,
             "kind": order.kind.value,
-            "amount": order.change,
+            "amount": order.live_change,
+            "fixed": order.change if order.kind is EntryKind.INVOICE else None,
             "at": func.clock_timestamp(),
             "reference": order.reference,
             "reason": order.reason,
@@ -110,8 +118,8 @@ def _booked(connection: Connection, order: Order) -> Payment:
         connection.execute(insert(entry).values(values))
     raised = update(balance).where(balance.c.client_id == found.id)
     looked = select(balance.c.live).where(balance.c.client_id == found.id)
-    changed = raised.values(live=balance.c.live + order.change).returning(balance.c.live)
-    live = connection.execute(changed if is_new else looked).scalar()
+    changed = raised.values(live=balance.c.live + order.live_change).returning(balance.c.live)
+    live = connection.execute(changed if is_new and order.live_change else looked).scalar()
     if live is None:
         raise CommandError(
             f'client "{order.client}" has no balance to book on; see what `billing verify` says'
@@ -149,13 +157,17 @@ def _is_first(connection: Connection, client_id: int, order: Order) -> bool:
     earlier = connection.execute(select(columns.kind, columns.amount).where(*same)).one()
     if (earlier.kind, earlier.amount) != (order.kind.value, order.change):
         was = EntryKind(earlier.kind)
-        what = "of" if order.kind is was else f"a {order.kind.value} of"
+        what = "of" if order.kind is was else f"{_article(order.kind)} of"
         raise CommandError(
-            f'reference "{order.reference}" of client "{order.client}" is a {was.value} of'
+            f'reference "{order.reference}" of client "{order.client}" is {_article(was)} of'
             f" {plain(_turned(was, earlier.amount))}, not {what} {plain(order.amount)};"
             f" give another {order.kind.value} another reference"
         )
     return False
+
+
+def _article(kind: EntryKind) -> str:
+    return f"{'an' if kind is EntryKind.INVOICE else 'a'} {kind.value}"
 
 
 def _turned(kind: EntryKind, value: Decimal) -> Decimal:

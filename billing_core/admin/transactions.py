@@ -7,27 +7,42 @@ from decimal import Decimal
 from sqlalchemy import Connection, text
 
 from billing_core.admin.clients import found_client
+from billing_core.admin.fixed_balance import FIXED_PART
 from billing_core.admin.output import Record
 
-COLUMNS = ("at", "kind", "amount", "balance", "call_id", "reference", "reason", "who")
+COLUMNS = (
+    "at",
+    "kind",
+    "amount",
+    "balance",
+    "fixed_amount",
+    "fixed_balance",
+    "call_id",
+    "reference",
+    "reason",
+    "who",
+)
 
 # A carried sum stands where the month stood whose entries it replaces, so that balances stay what they were.
-_LEDGER = """
-    SELECT at, kind, amount, balance, currency, call_id, called, leg, reference, reason, who FROM (
+_LEDGER = f"""
+    SELECT at, kind, amount, balance, fixed_amount, fixed_balance, currency, call_id, called, leg,
+        reference, reason, who
+    FROM (
         SELECT entry.*, client.currency, session.call_id, session.called, session.leg,
             sum(entry.amount) OVER (ORDER BY stands_at, entry.id) AS balance,
+            sum(fixed_amount) OVER (ORDER BY stands_at, entry.id) AS fixed_balance,
             row_number() OVER (ORDER BY stands_at, entry.id) AS place
         FROM (
             SELECT *, CASE kind WHEN 'carried'
                 THEN (to_date(right(reference, 7), 'YYYY-MM') + interval '1 month') AT TIME ZONE 'UTC'
-                ELSE at END AS stands_at
+                ELSE at END AS stands_at, {FIXED_PART} AS fixed_amount
             FROM entry WHERE client_id = :client_id
         ) AS entry
         JOIN client ON client.id = entry.client_id
         LEFT JOIN session ON session.leg_key = entry.leg_key AND session.generation = entry.generation
     ) AS ledger
     WHERE (CAST(:since AS timestamptz) IS NULL OR at >= :since)
-        AND (CAST(:until AS timestamptz) IS NULL OR at < :until)"""
+        AND (CAST(:until AS timestamptz) IS NULL OR at < :until)"""  # noqa: S608
 
 
 def transactions(
@@ -39,8 +54,8 @@ def transactions(
 ) -> Iterator[Record]:
     """Yield the entries of the client *name* from *since* to before *until*, the oldest first.
 
-    `balance` is the live balance after each. A *limit* leaves the newest. Raises CommandError when there
-    is no such client.
+    `balance` is the live balance after each, `fixed_balance` the fixed one. A *limit* leaves the newest.
+    Raises CommandError when there is no such client.
     """
     values = {"client_id": found_client(connection, name).id, "since": since, "until": until}
     if limit is None:

@@ -52,7 +52,9 @@ def test_the_command_line_of_rates_says_what_an_import_knows() -> None:
 
 
 def test_the_command_line_is_read_without_the_libraries_that_most_commands_need() -> None:
-    program = "import sys, billing_core.admin.command_line; print({'pydantic', 'sqlalchemy'} & {*sys.modules})"
+    program = (
+        "import sys, billing_core.admin.command_line; print({'pydantic', 'sqlalchemy'} & {*sys.modules})"
+    )
 
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -41,6 +41,11 @@ SUBCOMMANDS: Subcommands = {
         "Put a balance right; a negative amount takes money",
         _booking('as "12.50"; negative takes money', needs_reason=True),
     ),
+    ("invoice",): Subcommand(
+        "ledger_commands.invoice",
+        "Book what was invoiced, on the fixed balance alone; a negative amount takes an invoice back",
+        _booking('what was invoiced, as "12.50"'),
+    ),
     ("transactions",): Subcommand(
         "ledger_commands.transactions_list",
         "List what changed a client's balance, and the balance it led to",
