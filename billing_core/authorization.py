@@ -37,7 +37,7 @@ class AuthorizationRequest:
     `can_disconnect` tells that the switch ends calls when it is asked to.
     `termination_address` is the vendor's to whom the call will go, if the switch knows him already.
     With `authentication_only` the switch asks who somebody is, with `name_is_trusted` it has seen to
-    that itself.
+    that itself. `barred` says why nobody may use an account this way, whatever he proves.
     """
 
     nas: str
@@ -56,6 +56,7 @@ class AuthorizationRequest:
     termination_address: str | None = None
     authentication_only: bool = False
     name_is_trusted: bool = False
+    barred: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,8 @@ def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identif
         return Denied(Denial.BAD_PASSWORD, client, account)
     if client.status is not Status.ACTIVE:
         return Denied(Denial.CLIENT_STOPPED, client, account)
-    if not account.orig:
-        return Denied(Denial.ACCOUNT_OFF, client, account)
+    if request.barred or not account.orig:
+        return Denied(Denial.ACCOUNT_OFF, client, account, because=request.barred)
     return Identified(client, account)
 
 

@@ -109,7 +109,7 @@ class Definition:
     def readable(self, value: bytes) -> str:
         """Return *value* for a person to read; octets of the wrong size in hexadecimal."""
         if self.kind is Kind.TEXT:
-            return _text(value.removeprefix(self.prefix))
+            return text_of(value.removeprefix(self.prefix))
         if self.kind in _NUMBERS and len(value) == 4:
             return str(int.from_bytes(value))
         if len(value) == _ADDRESS_OCTETS.get(self.kind):
@@ -209,14 +209,14 @@ class Attributes:
         """
         key, prefix, _ = self._tables.lookup[name]
         for value in self._values.get(key, ()):
-            if found := _text(value.removeprefix(prefix)):
+            if found := text_of(value.removeprefix(prefix)):
                 return found
         return None
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return every text of that name which is not empty, in the order sent."""
         key, prefix, _ = self._tables.lookup[name]
-        found = (_text(value.removeprefix(prefix)) for value in self._values.get(key, ()))
+        found = (text_of(value.removeprefix(prefix)) for value in self._values.get(key, ()))
         return tuple(text for text in found if text)
 
     def integer(self, name: str) -> int | None:
@@ -289,7 +289,8 @@ def _address(octets: bytes) -> str:
     return str(ip_address(octets))
 
 
-def _text(value: bytes) -> str:
+def text_of(value: bytes) -> str:
+    """Return *value* as UTF-8, with escapes for what no text may hold."""
     return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 

@@ -41,6 +41,7 @@ from radiusd.setting_values import (
     read_endpoint,
     read_next_hop,
     read_owner_url,
+    read_realm,
     read_secret,
     read_secret_file,
 )
@@ -70,6 +71,7 @@ class Radius(Section):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     batch_max: Annotated[int, Field(ge=1, le=10_000)] = 256
     reject_delay_seconds: Annotated[int, Field(ge=0, le=5)] = 1
+    status_server: bool = True
 
 
 class Radsec(Section):
@@ -147,14 +149,17 @@ class NasSection(DialectSettings):
     timezone: Annotated[Timezone, AfterValidator(ZoneInfo)] | None = None
     trusted_names: bool | None = None
     routing: Annotated[str, written(read_next_hop)] | None = None
+    realms: Annotated[Array[Annotated[str, written(read_realm)]], AfterValidator(different)] | None = None
+    status_server: bool | None = None
 
-    def nas(self) -> Nas:
-        """Return the softswitch that the section describes."""
+    def nas(self, radius: Radius) -> Nas:
+        """Return the softswitch that the section describes; *radius* has what counts for all."""
         secret: Any = self.secret or self.secret_file or b""
         told = {
             key: getattr(self, key) for key in self.model_fields_set - {"address", "secret", "secret_file"}
         }
         differs = {key: told.pop(key) for key in sorted(told.keys() & DialectSettings.model_fields.keys())}
+        told.setdefault("status_server", radius.status_server)
         return Nas(network=self.address, secret=secret, differs=differs, **told)
 
 
@@ -203,7 +208,7 @@ def load(directory: Path) -> Config:
         _open_doors,
         _dialects,
     )
-    softswitches = [entry.nas() for entry in file.nas]
+    softswitches = [entry.nas(file.radius) for entry in file.nas]
     return Config(
         radius=file.radius,
         radsec=file.radsec,

@@ -38,9 +38,6 @@ _NEEDED_WITH_QOP = (CNONCE, NONCE_COUNT)
 _QOPS = (b"", b"auth", b"auth-int")
 _ALGORITHMS = (b"MD5", b"MD5-sess")
 
-NONCE_SECONDS: Final = 30
-"""How long a nonce of ours may be used; a caller answers a challenge at once."""
-
 Parts = Mapping[int, bytes]
 """The parts of a digest by their numbers in RFC 5090."""
 
@@ -101,11 +98,6 @@ def parts_of(frame: Frame) -> Parts | None:
     return {kind: value for kind, value in found.items() if kind not in twice}
 
 
-def _asks_for_challenge(parts: Parts) -> bool:
-    """Tell whether a request has the method and URI of a digest, but no response yet."""
-    return METHOD in parts and URI in parts and RESPONSE not in parts and NONCE not in parts
-
-
 def digest_credential(parts: Parts, name: str | None) -> DigestCredential | None:
     """Return the credential that *parts* make for the account *name*; None when they prove nothing."""
     qop, algorithm = parts.get(QOP, b""), parts.get(ALGORITHM, b"MD5")
@@ -153,58 +145,6 @@ def _draft_parts(value: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-# --- nonces of ours: a moment and its signature, so that any worker can tell its age ------------------
-
-
-def new_nonce(secret: bytes, now_seconds: int) -> bytes:
-    """Return a nonce for a challenge, made at *now_seconds* of the Unix clock."""
-    moment = f"{now_seconds:010x}".encode()
-    return moment + _signature(secret, moment)
-
-
-def nonce_age_seconds(nonce: bytes, secret: bytes, now_seconds: int) -> int | None:
-    """Return the age of a nonce; None when it is not one of ours."""
-    moment, signature = nonce[:10], nonce[10:]
-    if not hmac.compare_digest(signature, _signature(secret, moment)):
-        return None
-    return now_seconds - int(moment, 16)
-
-
-def challenge(frame: Frame, secret: bytes, now_seconds: int) -> bytes | None:
-    """Return the attributes of the Access-Challenge that a request calls for; None when it calls for none.
-
-    A response to a nonce of ours that is too old is to be made again; nonces of the switch are its own
-    affair (RFC 5090 section 2.1.2). The realm is the host that the caller asked.
-    """
-    parts = parts_of(frame)
-    if parts is None:
-        return None
-    age = nonce_age_seconds(parts.get(NONCE, b""), secret, now_seconds)
-    is_stale = age is not None and not 0 <= age <= NONCE_SECONDS
-    if not is_stale and not _asks_for_challenge(parts):
-        return None
-    realm = parts.get(REALM) or _host(parts.get(URI, b""))
-    return challenge_attributes(realm, new_nonce(secret, now_seconds), stale=is_stale)
-
-
-def _host(uri: bytes) -> bytes:
-    """Return the host of `sip:number@host;parameters`, or a word when there is none."""
-    host = uri.partition(b":")[2].rpartition(b"@")[2].partition(b";")[0]
-    return host[:200] or b"radiusd"
-
-
-def challenge_attributes(realm: bytes, nonce: bytes, *, stale: bool) -> bytes:
-    """Return the attributes of an Access-Challenge (RFC 5090 section 2.2)."""
-    parts = [(NONCE, nonce), (REALM, realm), (QOP, b"auth"), (ALGORITHM, b"MD5")]
-    if stale:
-        parts.append((STALE, b"true"))
-    return b"".join(attribute(kind, value) for kind, value in parts)
-
-
 def attribute(kind: int, value: bytes) -> bytes:
     """Return one attribute."""
     return bytes((kind, len(value) + 2)) + value
-
-
-def _signature(secret: bytes, moment: bytes) -> bytes:
-    return hmac.digest(secret, b"nonce" + moment, "sha256")[:11].hex().encode()

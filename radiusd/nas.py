@@ -42,6 +42,8 @@ class Nas:
     trusted_names: bool = False
     routing: str | None = None
     certificate: str | None = None
+    realms: tuple[str, ...] = ()
+    status_server: bool = True
     differs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """The fields of its dialect in which it differs from its family."""
     speaks: Dialect = field(init=False, repr=False, compare=False)
@@ -51,6 +53,10 @@ class Nas:
         family = DIALECTS[self.dialect]
         object.__setattr__(self, "differs", differing(family, self.differs))
         object.__setattr__(self, "speaks", replace(family, **self.differs) if self.differs else family)
+
+    def allows_realm(self, realm: bytes) -> bool:
+        """Tell whether callers of this *realm* of Digest may come by this switch; without a list all may."""
+        return not self.realms or realm in [allowed.encode() for allowed in self.realms]
 
 
 class NasTable:

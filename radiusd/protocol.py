@@ -10,6 +10,7 @@ from billing_core.client import Account
 from billing_core.denial import Denial
 from billing_core.ports import Reboot, UnknownRecord
 from radiusd import digest, wire
+from radiusd.challenge import Challenges
 from radiusd.dialects.reading import accounting, authorization_request, sequence_number
 from radiusd.dialects.writing import accept_attributes, authenticated_attributes, reject_attributes
 from radiusd.digest import DigestCredential
@@ -74,6 +75,7 @@ class Protocol:
         """Serve the softswitches in *nas_table*, which may be replaced between packets."""
         self.nas_table = nas_table
         self._duplicates = duplicates
+        self._challenges = Challenges()
 
     def receive(
         self,
@@ -127,14 +129,21 @@ class Protocol:
             return Resent(admission.reply, nas, frame.code)
         if admission is Admission.IN_FLIGHT:
             return Dropped(DropReason.DUPLICATE_INFLIGHT, nas)
-        if (challenge := _challenge(frame, nas, now)) is not None:
-            self._duplicates.answer(key, frame.authenticator, challenge, monotonic_seconds)
-            return Challenged(challenge, nas)
         request = _read(frame, nas, source[0], now)
+        if isinstance(request, AuthorizationRequest):
+            challenge = self._challenge(frame, nas, request.leg_key, now)
+            if isinstance(challenge, bytes):
+                self._duplicates.answer(key, frame.authenticator, challenge, monotonic_seconds)
+                return Challenged(challenge, nas)
+            request = challenge or request
         if isinstance(request, DropReason):
             self._duplicates.forget(key, frame.authenticator)
             return Dropped(request, nas)
         return Received(request, frame, nas, key, sequence_number(frame, nas, source[0]))
+
+    def _challenge(self, frame: Frame, nas: Nas, call: bytes, now: datetime) -> bytes | DropReason | None:
+        attributes = self._challenges.attributes(frame, nas, call, int(now.timestamp()))
+        return attributes and wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
 
     def answer(
         self, received: Received, outcome: Outcome, monotonic_seconds: float
@@ -161,18 +170,12 @@ def failure() -> Denied:
 
 
 def _ping(frame: Frame, nas: Nas, port: Port) -> Dropped | Ping:
+    if not nas.status_server:
+        return Dropped(DropReason.STATUS_DISABLED, nas)
     # RFC 5997 section 4.2: Access-Accept on the authentication port, Accounting-Response on the other.
     code = Code.ACCESS_ACCEPT if port is Port.AUTHENTICATION else Code.ACCOUNTING_RESPONSE
     reply = wire.reply(code, frame, b"", nas.secret)
     return Dropped(reply, nas) if isinstance(reply, DropReason) else Ping(reply, nas)
-
-
-def _challenge(frame: Frame, nas: Nas, now: datetime) -> bytes | None:
-    if frame.code is not Code.ACCESS_REQUEST:
-        return None
-    attributes = digest.challenge(frame, nas.secret, int(now.timestamp()))
-    reply = attributes and wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
-    return reply if isinstance(reply, bytes) else None
 
 
 def _read(

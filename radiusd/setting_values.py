@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from billing_core.storage.url import database_url
 
+_REALM_OCTETS_MAX = 253
 _SECRET_OCTETS_MAX = 65_536
 _DISCONNECT_PORT = 3799  # RFC 5176 section 2.3.
 
@@ -67,6 +68,13 @@ def read_next_hop(text: str) -> str:
     """Read `host` or `host:port`, as Sippy B2BUA takes a route."""
     if re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?", text) is None or len(text) > 200:
         raise ValueError(f'"{text}" is not a host, or host and port, such as "192.0.2.1:5060"')
+    return text
+
+
+def read_realm(text: str) -> str:
+    """Read a realm of Digest, which must fit into its attribute."""
+    if not text.isprintable() or '"' in text or not 1 <= len(text.encode()) <= _REALM_OCTETS_MAX:
+        raise ValueError(f'is not a realm of 1 to {_REALM_OCTETS_MAX} octets, such as "sip.example.com"')
     return text
 
 

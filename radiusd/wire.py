@@ -66,6 +66,7 @@ class DropReason(StrEnum):
     NOT_RECORDED = "not_recorded"
     BACKEND_DOWN = "backend_down"
     REPLY_TOO_BIG = "reply_too_big"
+    STATUS_DISABLED = "status_disabled"
     INTERNAL_ERROR = "internal_error"
 
 

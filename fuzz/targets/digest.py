@@ -5,13 +5,16 @@ Odd: the value of one Digest-Attributes. Even: attributes, whose numbers are tur
 
 from fuzz.targets.packets import AUTHENTICATOR, SECRET, attributes_in, joined
 from radiusd import digest, wire
+from radiusd.challenge import Challenges, nonce_age_seconds
 from radiusd.codec import Attributes
 from radiusd.credentials import credential_of
+from radiusd.nas import Nas
 from radiusd.wire import Code, Frame, Port
 
 _NUMBERS = (1, 2, 3, 60, *range(103, 123), 206, 207)
 _DRAFT_ATTRIBUTES = 207
 _NOW_SECONDS = 1_795_435_200
+_NAS = Nas("gw", None, SECRET, "sippy")
 _PASSWORDS = ("", "secret", "p\u00e4ss")
 
 
@@ -30,7 +33,7 @@ def check(octets: bytes) -> None:
         assert sum(credential.proves(password) for password in _PASSWORDS) <= 1, (
             "two passwords prove one thing"
         )
-    challenged = digest.challenge(frame, SECRET, _NOW_SECONDS)
+    challenged = Challenges().attributes(frame, _NAS, b"a call", _NOW_SECONDS)
     if challenged is not None:
         reply = wire.reply(Code.ACCESS_CHALLENGE, frame, challenged, SECRET)
         assert isinstance(reply, bytes), reply
@@ -58,7 +61,7 @@ def _check_parts(parts: digest.Parts) -> None:
         for password in _PASSWORDS:
             proof = credential.response_auth(password)
             assert proof is None or len(proof) == 32
-    age = digest.nonce_age_seconds(parts.get(digest.NONCE, b""), SECRET, _NOW_SECONDS)
+    age = nonce_age_seconds(parts.get(digest.NONCE, b""), SECRET, _NOW_SECONDS)
     assert age is None, "somebody has signed a nonce in our place"
 
 

@@ -9,7 +9,7 @@ from billing_core.authorization import AuthorizationRequest, Credential
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.session import Leg, leg_key
 from radiusd import digest, session_class
-from radiusd.codec import Attributes
+from radiusd.codec import Attributes, text_of
 from radiusd.credentials import PapCredential, credential_of
 from radiusd.dialects.dialect import Dialect, StartMeans
 from radiusd.dialects.moments import delay_seconds, event_time, moments
@@ -57,6 +57,7 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         termination_address=reader.get("wanted_vendor"),
         authentication_only=dialect.authenticates_alone and _asks_no_call(reader, frame, called),
         name_is_trusted=nas.trusted_names,
+        barred=_foreign_realm(frame, nas),
     )
 
 
@@ -138,6 +139,15 @@ def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
         return True
     parts = digest.parts_of(frame)
     return parts is not None and parts.get(digest.METHOD) == b"REGISTER"
+
+
+def _foreign_realm(frame: Frame, nas: Nas) -> str:
+    """Say in words that a caller names a realm whose callers do not come by this switch."""
+    parts = digest.parts_of(frame) if nas.realms else None
+    realm = parts and parts.get(digest.REALM)
+    if not realm or nas.allows_realm(realm):
+        return ""
+    return f"the realm {text_of(realm)} is none of this NAS"
 
 
 def _proves_nothing(credential: Credential | None, dialect: Dialect) -> bool:

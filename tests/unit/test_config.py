@@ -124,6 +124,21 @@ def test_a_section_knows_every_field_of_a_dialect():
     assert set(DialectSettings.model_fields) == {field.name for field in fields(Dialect)} - {"name"}
 
 
+@pytest.mark.parametrize(
+    ("everyone", "own", "answers"),
+    [
+        ("", "", True),
+        ("status_server = false", "", False),
+        ("status_server = false", "status_server = true", True),
+        ("", "status_server = false", False),
+    ],
+)
+def test_a_nas_is_pinged_as_it_says_or_else_as_all_are_p_120(directory, everyone, own, answers):
+    text = f"[radius]\n{everyone}\n[[nas]]\n{GATEWAY}\n{own}\n"
+
+    assert [nas.status_server for nas in settings(directory, text).nas] == [answers]
+
+
 def test_port_0_takes_free_ports(directory):
     config = settings(directory, "[radius]\nauth_port = 0\nacct_port = 0\n[http]\nlisten = '[::1]:0'")
 
@@ -289,6 +304,15 @@ FAULTS = {
 @pytest.mark.parametrize(("text", "fault"), FAULTS.items())
 def test_a_fault_says_what_would_be_right(directory, text, fault):
     assert faults(directory, text) == [fault]
+
+
+@pytest.mark.parametrize("realm", ["", "x" * 254, "a\\u0000b"])
+def test_a_realm_fits_into_its_attribute(directory, realm):
+    text = f'[[nas]]\n{GATEWAY}realms = ["sip.example", "{realm}"]\n'
+
+    assert faults(directory, text) == [
+        '6: nas.realms: is not a realm of 1 to 253 octets, such as "sip.example.com"'
+    ]
 
 
 def test_a_secret_is_given_once(directory):

@@ -4,8 +4,6 @@ from hashlib import md5
 
 import pytest
 from calls import rows
-from hypothesis import given
-from hypothesis import strategies as st
 
 from radiusd.digest import (
     ALGORITHM,
@@ -14,18 +12,13 @@ from radiusd.digest import (
     METHOD,
     NONCE,
     NONCE_COUNT,
-    NONCE_SECONDS,
     QOP,
     REALM,
     RESPONSE,
-    STALE,
     URI,
     USER_NAME,
     attribute,
-    challenge,
     digest_credential,
-    new_nonce,
-    nonce_age_seconds,
     parts_of,
 )
 from radiusd.wire import Code, DropReason, Frame, Port, parse, request
@@ -168,54 +161,3 @@ def test_broken_sub_attributes_are_as_if_absent_b_038(broken):
 
 def test_a_request_without_digest_has_no_parts():
     assert parts_of(framed(attribute(1, b"bob"))) is None
-
-
-ASKED = {METHOD: b"INVITE", URI: b"sip:97226491335@example.com"}
-MINUTE = 60
-
-
-def answered(nonce: bytes) -> Frame:
-    return rfc_5090({**PLAIN, NONCE: nonce, RESPONSE: b"0" * 32})
-
-
-def told(attributes: bytes | None) -> dict[int, bytes]:
-    assert attributes is not None
-    return dict(parse(request(Code.ACCESS_REQUEST, 1, attributes, SECRET), Port.AUTHENTICATION).attributes)
-
-
-def test_who_has_a_method_but_no_nonce_is_challenged_in_the_realm_he_asked():
-    attributes = told(challenge(rfc_5090(ASKED), SECRET, 1_000_000))
-
-    assert attributes[REALM] == b"example.com"
-    assert nonce_age_seconds(attributes[NONCE], SECRET, 1_000_000) == 0
-    assert STALE not in attributes
-
-
-def test_a_response_to_an_old_nonce_of_ours_is_to_be_made_again_b_037():
-    nonce = new_nonce(SECRET, 1_000_000)
-
-    assert challenge(answered(nonce), SECRET, 1_000_000 + NONCE_SECONDS) is None
-    attributes = told(challenge(answered(nonce), SECRET, 1_000_000 + MINUTE))
-    assert attributes[STALE] == b"true"
-    assert attributes[NONCE] != nonce
-
-
-def test_a_nonce_of_the_switch_is_its_own_affair():
-    assert challenge(answered(b"84f1c1ae6cbe5ua9c8e88dfa3ecm3459"), SECRET, 1_000_000) is None
-
-
-def test_who_shows_no_digest_is_not_challenged():
-    assert challenge(framed(attribute(1, b"bob")), SECRET, 1_000_000) is None
-
-
-def test_a_nonce_tells_its_age_to_whoever_has_the_secret():
-    nonce = new_nonce(SECRET, 1_000_000)
-
-    assert nonce_age_seconds(nonce, SECRET, 1_000_031) == 31
-    assert nonce_age_seconds(nonce, b"another secret", 1_000_031) is None
-    assert nonce != new_nonce(SECRET, 1_000_001)
-
-
-@given(st.binary(max_size=64))
-def test_no_octets_of_a_stranger_pass_for_a_nonce(octets):
-    assert nonce_age_seconds(octets, SECRET, 5) is None

@@ -73,7 +73,7 @@ def test_the_target_attributes_notices_text_that_no_database_takes(monkeypatch: 
     nul = bytes((0, 1, 3)) + b"a\0b"
 
     check(nul)
-    monkeypatch.setattr(codec, "_text", lambda value: value.decode("utf-8", "backslashreplace"))
+    monkeypatch.setattr(codec, "text_of", lambda value: value.decode("utf-8", "backslashreplace"))
 
     with pytest.raises(AssertionError, match="NUL"):
         check(nul)

@@ -111,6 +111,7 @@ def test_every_reason_of_framing_and_authenticity_has_a_vector() -> None:
         DropReason.NOT_RECORDED,
         DropReason.BACKEND_DOWN,
         DropReason.REPLY_TOO_BIG,
+        DropReason.STATUS_DISABLED,
         DropReason.INTERNAL_ERROR,
     }
     seen = {verdict for name in ("framing.txt", "authenticity.txt") for _, _, _, verdict, _ in rows(name)}
