@@ -25,6 +25,15 @@ class PapCredential:
         """Tell whether the switch sent *password*."""
         return hmac.compare_digest(self.password, password.encode())
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether any password could be meant."""
+        try:
+            self.password.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class ChapCredential:

@@ -18,13 +18,14 @@ from billing_core.sweep import Sweep
 from radiusd import clock, logs
 from radiusd.answers import KINDS, Answers, Waiting
 from radiusd.canonical import settled_of
-from radiusd.drop_lines import DropLines
 from radiusd.intake import Door, Intake
 from radiusd.logs import RequestLog
 from radiusd.metrics import Metrics
 from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.radsec import Acceptor, port_of
+from radiusd.rare_lines import RareLines
 from radiusd.sockets import Datagram, Listener
+from radiusd.suspicion import Suspicions
 from radiusd.watchdog import Watchdog
 from radiusd.wire import Code, DropReason
 
@@ -72,7 +73,8 @@ class Worker:
         self._retry_at = 0.0
         self._status = status
         self._tally: Tally[tuple[str, str, str]] = Tally()
-        self._drop_lines = DropLines()
+        self._rare_lines = RareLines()
+        self._suspicions = Suspicions()
         self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
         self._is_littered = False
@@ -145,6 +147,8 @@ class Worker:
                 received = self._receive(door, datagram, descriptor, now, began)
                 if isinstance(received, Received):
                     self._tally["requests", received.nas.name, KINDS[received.frame.code]] += 1
+                    if suspicion := self._suspicions.of(received):
+                        self._rare_lines.note(received.nas.name, datagram.source[0], suspicion, began)
                     batch.append(Waiting(received, door, datagram))
                 else:
                     self._settle_at_once(received, door, datagram, began)
@@ -200,7 +204,7 @@ class Worker:
     def _drop(self, reason: DropReason, nas: str | None, datagram: Datagram) -> None:
         self._tally["dropped", nas or "unknown", reason.value] += 1
         if nas is not None:
-            self._drop_lines.note(nas, datagram.source[0], reason, clock.monotonic_seconds())
+            self._rare_lines.note(nas, datagram.source[0], reason, clock.monotonic_seconds())
 
     def _follow_definitions(self, began: float) -> None:
         """Idle: take over a piece of changed definitions, and so find out whether the database is there."""

@@ -13,6 +13,7 @@ from radius_switch import STOP, Answer, Switch, new_call, raw
 
 from billing_core.denial import Denial
 from radiusd import wire
+from radiusd.challenge import new_nonce
 from radiusd.codec import encode
 from radiusd.digest import (
     ALGORITHM,
@@ -28,13 +29,18 @@ from radiusd.digest import (
     URI,
     USER_NAME,
     attribute,
-    new_nonce,
 )
 from radiusd.replies import RETURN_CODES
+from radiusd.suspicion import UNREADABLE_IN_A_ROW
 from radiusd.wire import CLASS, MESSAGE_AUTHENTICATOR, Code
 
 ACCEPT = None
-MORE_NASES = nas("six", "::1") + nas("mapped", "::ffff:127.0.0.31")
+MORE_NASES = (
+    nas("six", "::1")
+    + nas("mapped", "::ffff:127.0.0.31")
+    + nas("one realm", "127.0.0.32", 'realms = ["sip.example"]')
+    + nas("no pings", "127.0.0.33", "status_server = false")
+)
 RATES = (
     "code,price_per_minute,setup_fee,min_volume_seconds,interval_seconds,blocked\n"
     "44,0,0,1,1,false\n"
@@ -245,13 +251,20 @@ def test_a_password_is_compared_octet_by_octet_b_034_p_082(
     assert judged(answer) == expected(verdict)
 
 
-def test_another_secret_makes_garbage_of_a_password_b_035(daemon: Daemon) -> None:
+def test_another_secret_makes_garbage_of_a_password_and_a_line_says_so_b_035(daemon: Daemon) -> None:
     with daemon.change() as change, daemon.switch("127.0.0.2", secret="not the secret of it") as switch:
-        switch.send(switch.access(call=new_call(), signed=False))
-        received = switch.receive()
-    assert received is not None
-    assert received[0][0] == Code.ACCESS_REJECT
-    assert change.by("radiusd_denials_total", nas="unsigned", reason="bad_password") == 1
+        for _ in range(UNREADABLE_IN_A_ROW + 3):
+            switch.send(switch.access(call=new_call(), signed=False))
+            received = switch.receive()
+            assert received is not None
+            assert received[0][0] == Code.ACCESS_REJECT
+    lines = daemon.logs("suspicious", nas="unsigned")
+
+    assert (
+        change.by("radiusd_denials_total", nas="unsigned", reason="bad_password") == UNREADABLE_IN_A_ROW + 3
+    )
+    assert [(line["level"], line["reason"]) for line in lines] == [("warning", "secret_mismatch")]
+    assert "secret" in lines[0]["advice"]
 
 
 # --- B-037, B-038: Digest ---------------------------------------------------------------------------------
@@ -341,13 +354,56 @@ def _answer_to(told: dict[int, bytes]) -> bytes:
 @pytest.mark.parametrize("moment", [0, 2**40 - 1], ids=["1970", "far ahead"])
 def test_who_uses_an_old_nonce_of_ours_is_asked_anew_b_037(daemon: Daemon, moment: int) -> None:
     with daemon.switch() as switch:
-        nonce = new_nonce(switch.secret, moment)
+        nonce = new_nonce(switch.secret, moment, b"")
         answer = switch.ask(switch.access(packed(digest(nonce=nonce)), password=None, call=new_call()))
     told = dict(answer.sent)
 
     assert answer.code is Code.ACCESS_CHALLENGE
     assert told[STALE] == b"true"
     assert told[NONCE] != nonce
+
+
+def test_who_replays_what_another_caller_answered_is_asked_anew_b_037(daemon: Daemon) -> None:
+    with daemon.change() as change, daemon.switch() as switch:
+        asked = packed({USER_NAME: b"alice", METHOD: b"INVITE", URI: OURS})
+        challenge = switch.ask(switch.access(asked, password=None, call=new_call()))
+        response = _answer_to(dict(challenge.sent))
+        call = new_call()
+        answers = [
+            switch.ask(switch.access(response, password=None, call=name)) for name in (call, call, new_call())
+        ]
+
+    assert [answer.code for answer in answers] == [
+        Code.ACCESS_ACCEPT,
+        Code.ACCESS_ACCEPT,
+        Code.ACCESS_CHALLENGE,
+    ]
+    assert dict(answers[2].sent)[STALE] == b"true"
+    assert change.by("radiusd_denials_total") == 0
+
+
+@pytest.mark.parametrize(
+    ("realm", "password", "verdict"),
+    [
+        (b"sip.example", "secret", ACCEPT),
+        (b"other.example", "secret", Denial.ACCOUNT_OFF),
+        (b"other\0.example", "secret", Denial.ACCOUNT_OFF),
+        (b"SIP.example", "secret", Denial.ACCOUNT_OFF),
+        (b"other.example", "wrong", Denial.BAD_PASSWORD),
+    ],
+)
+def test_callers_of_another_realm_do_not_come_by_a_switch_that_has_its_own_b_037(
+    daemon: Daemon, realm: bytes, password: str, verdict: Denial | None
+) -> None:
+    call = new_call()
+    with daemon.switch("127.0.0.32") as switch:
+        attributes = packed(digest(realm=realm, password=password))
+        answer = switch.ask(switch.access(attributes, password=None, call=call))
+
+    assert judged(answer) == expected(verdict)
+    if verdict is Denial.ACCOUNT_OFF:
+        assert "is none of this NAS" in daemon.billing.run("explain", call)[1]
+        assert daemon.logs("suspicious", nas="one realm", reason="foreign_realm")
 
 
 # --- B-040, B-041, B-053: money and rates ---------------------------------------------------------------
@@ -465,6 +521,16 @@ def test_ipv4_inside_ipv6_is_ipv4_p_033_b_023(daemon: Daemon) -> None:
     with daemon.change() as change, daemon.switch("127.0.0.31") as switch:
         assert switch.ask(switch.access(call=new_call())).accepted
     assert change.by("radiusd_requests_total", nas="mapped", kind="access") == 1
+
+
+def test_a_switch_may_be_denied_pings_and_is_served_all_the_same_p_120(daemon: Daemon) -> None:
+    with daemon.change() as change, daemon.switch("127.0.0.33") as switch:
+        for port in switch.ports.values():
+            assert switch.gets_no_answer(switch.status(), port, seconds=0.1)
+
+        assert switch.ask(switch.access(call=new_call())).accepted
+    assert change.by("radiusd_dropped_total", nas="no pings", reason="status_disabled") == 2
+    assert change.by("radiusd_dropped_total") == 2
 
 
 def test_only_a_wrong_proof_waits_and_its_copies_are_dropped_p_088(start_daemon: StartDaemon) -> None:

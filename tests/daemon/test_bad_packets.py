@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from radiusd import wire
 from radiusd.codec import encode
-from radiusd.drop_lines import DropLines
+from radiusd.rare_lines import RareLines
 from radiusd.wire import MESSAGE_AUTHENTICATOR, Code, DropReason, Port
 
 AUTH, ACCT = Port.AUTHENTICATION, Port.ACCOUNTING
@@ -266,7 +266,7 @@ def test_a_switch_with_a_wrong_secret_fills_no_log(daemon: Daemon) -> None:
 
 
 def test_a_line_about_drops_comes_once_a_minute_and_says_how_many_it_stands_for_p_053() -> None:
-    lines = DropLines()
+    lines = RareLines()
     with capture_logs() as written:
         for at in (0.0, 1.0, 59.9, 60.0, 61.0, 125.0):
             lines.note("gw", "192.0.2.1", DropReason.MA_MISSING, at)

@@ -8,6 +8,7 @@ from served import REPOSITORY
 
 from billing_core.denial import Denial
 from billing_core.xdr import Unbillable
+from radiusd.suspicion import Suspicion
 from radiusd.wire import DropReason
 
 TESTS = REPOSITORY / "tests"
@@ -50,7 +51,7 @@ def test_the_rows_are_counted_at_the_top() -> None:
 def test_every_reason_that_a_row_names_exists() -> None:
     words = {word for row in ROWS for cell in row[1:-1] for word in re.findall(r"`([a-z_]+)`", cell)}
 
-    assert words <= {*DropReason, *Denial, *Unbillable}
+    assert words <= {*DropReason, *Denial, *Unbillable, *Suspicion}
 
 
 def test_every_reason_to_drop_a_packet_has_a_row() -> None:

@@ -1,4 +1,4 @@
-"""Lines about dropped datagrams: for each NAS and reason one a minute, which tells how many it stands for.
+"""Lines that come once a minute for each NAS and reason, and tell how many they stand for.
 
 Whoever can send from a softswitch's address could otherwise fill the disk, and a switch with a wrong secret
 would bury every other line. Strangers get no line at all; `radiusd_dropped_total` counts everything.
@@ -8,31 +8,36 @@ from typing import Final
 
 import structlog
 
+from radiusd.suspicion import Suspicion
 from radiusd.wire import DropReason
 
 INTERVAL_SECONDS: Final = 60.0
 
-_ADVICE = {
+_COMPARE_SECRETS = "compare the secret of this NAS with the switch's"
+_ADVICE: dict[DropReason | Suspicion, str] = {
     DropReason.MA_MISSING: "make the switch send Message-Authenticator, or set require_message_authenticator"
     " = false for this NAS",
     DropReason.PROXY_STATE_NO_MA: "make the proxy send Message-Authenticator, or set limit_proxy_state"
     " = false for this NAS",
-    DropReason.BAD_AUTHENTICATOR: "compare the secret of this NAS with the switch's",
-    DropReason.BAD_MA: "compare the secret of this NAS with the switch's",
+    DropReason.BAD_AUTHENTICATOR: _COMPARE_SECRETS,
+    DropReason.BAD_MA: _COMPARE_SECRETS,
+    DropReason.STATUS_DISABLED: "make the switch send none, or set status_server = true for this NAS",
+    Suspicion.SECRET_MISMATCH: _COMPARE_SECRETS,
+    Suspicion.FOREIGN_REALM: "add the realm to realms of this NAS, if its callers may come by this switch",
 }
 
 log = structlog.get_logger()
 
 
-class DropLines:
+class RareLines:
     """Remembers of which NAS and reason something was written lately; both are few, whoever sends."""
 
     def __init__(self) -> None:
         """Remember nothing."""
-        self._silent_until: dict[tuple[str, DropReason], float] = {}
-        self._suppressed: dict[tuple[str, DropReason], int] = {}
+        self._silent_until: dict[tuple[str, DropReason | Suspicion], float] = {}
+        self._suppressed: dict[tuple[str, DropReason | Suspicion], int] = {}
 
-    def note(self, nas: str, source: str, reason: DropReason, now: float) -> None:
+    def note(self, nas: str, source: str, reason: DropReason | Suspicion, now: float) -> None:
         """Write a line about a datagram from *source*, or count it for the next one.
 
         *now* is in seconds of a monotonic clock.
@@ -43,11 +48,14 @@ class DropLines:
             return
         self._silent_until[key] = now + INTERVAL_SECONDS
         suppressed = self._suppressed.pop(key, 0)
-        log.info(
-            "dropped",
-            nas=nas,
-            source=source,
-            reason=reason.value,
-            suppressed=suppressed,
-            advice=_ADVICE.get(reason),
-        )
+        facts = {
+            "nas": nas,
+            "source": source,
+            "reason": reason.value,
+            "suppressed": suppressed,
+            "advice": _ADVICE.get(reason),
+        }
+        if isinstance(reason, DropReason):
+            log.info("dropped", **facts)
+        else:
+            log.warning("suspicious", **facts)
