@@ -1,6 +1,6 @@
 """A client's money and calls under way: what a turn locks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from billing_core.client import Client
@@ -11,13 +11,15 @@ from billing_core.money import ZERO
 class Balance:
     """`live` is payments less rated calls; `reserved` the money set aside for calls under way.
 
-    `in_use` and `term_in_use` count origination and termination legs under way.
+    `in_use` and `term_in_use` count origination and termination legs under way. `warned` has a bit for
+    everybody who was told that the money is low (see `notice`); differences leave it as it is.
     """
 
     live: Decimal = ZERO
     reserved: Decimal = ZERO
     in_use: int = 0
     term_in_use: int = 0
+    warned: int = 0
 
     def changed(
         self,
@@ -32,7 +34,12 @@ class Balance:
             self.reserved + reserved,
             self.in_use + in_use,
             self.term_in_use + term_in_use,
+            self.warned,
         )
+
+    def with_warned(self, warned: int) -> "Balance":
+        """Return the balance with these bits."""
+        return replace(self, warned=warned)
 
 
 def available(client: Client, balance: Balance) -> Decimal | None:

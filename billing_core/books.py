@@ -14,6 +14,7 @@ from billing_core.concurrency import renewed
 from billing_core.ledger import Entry, EntryKind
 from billing_core.limits import Limits
 from billing_core.money import ZERO
+from billing_core.notice import followed
 from billing_core.ports import Changes, Disconnect, DisconnectReason
 from billing_core.session import Leg, Session
 from billing_core.xdr import Xdr
@@ -29,10 +30,13 @@ class Books:
         sessions: Mapping[bytes, Session],
         counters: Mapping[CounterKey, Counter],
         clients: Mapping[int, Client],
+        *,
+        is_stale: bool = False,
     ) -> None:
         """Open the books on what storage locked and read: the *sessions* that exist of *leg_keys*.
 
-        Every session's client is among *clients*.
+        Every session's client is among *clients*. Nobody is told of low balances by settings that are
+        stale: whoever looks next, by those of today, finds the money as low.
         """
         self.balances = dict(balances)
         self.leg_keys = leg_keys
@@ -40,6 +44,7 @@ class Books:
         self.counters = dict(counters)
         self.changes = Changes()
         self._clients = clients
+        self._is_stale = is_stale
 
     def first_session(self, leg_keys: tuple[bytes, ...]) -> Session | None:
         """Return the session under the first of these names that is known."""
@@ -76,6 +81,7 @@ class Books:
         self._change_balance(
             session.client_id,
             Balance(live, reserved, 0 if is_termination else places, places if is_termination else 0),
+            now,
         )
         if places and not is_termination:
             self._change_counters(self._clients[session.client_id], session.account_id, places)
@@ -106,12 +112,23 @@ class Books:
             )
         return renewal.session
 
-    def _change_balance(self, client_id: int, by: Balance) -> None:
+    def _change_balance(self, client_id: int, by: Balance, now: datetime) -> None:
         if by == Balance():
             return
         changed = (by.live, by.reserved, by.in_use, by.term_in_use)
-        self.balances[client_id] = self.balances[client_id].changed(*changed)
+        before = self.balances[client_id]
+        self.balances[client_id] = before.changed(*changed)
         self.changes.balances[client_id] = self.changes.balances.get(client_id, Balance()).changed(*changed)
+        if by.live and not self._is_stale:
+            self._notice(client_id, before, now)
+
+    def _notice(self, client_id: int, before: Balance, now: datetime) -> None:
+        """Tell of money that has become low."""
+        balance, notices = followed(self._clients[client_id], before, self.balances[client_id], now)
+        if balance.warned != before.warned or client_id in self.changes.warned:
+            self.balances[client_id] = balance
+            self.changes.warned[client_id] = balance.warned
+        self.changes.notices += notices
 
     def _change_counters(self, client: Client, account_id: int | None, places: int) -> None:
         for key in counter_keys(client, account_id):

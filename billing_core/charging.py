@@ -217,7 +217,7 @@ class Charging:
         if unknown:
             raise StorageDownError(f"clients {unknown} are newer than this worker's catalogue")
         counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
-        return Books(balances, leg_keys, sessions, counters, self._catalogue.clients)
+        return Books(balances, leg_keys, sessions, counters, self._catalogue.clients, is_stale=is_stale)
 
     def _counter_keys(
         self, prepared: Sequence[_Prepared], sessions: Iterable[Session], is_stale: bool

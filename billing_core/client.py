@@ -61,7 +61,8 @@ class Client:
 
     `capacity` absent is unlimited. `reseller_ids` are those resellers that have a capacity, from the
     nearest to the root. Time profiles are read in his `timezone`. No call of his may cost more than
-    `charge_max`; with `refuse_losses` none may start that costs us more than him.
+    `charge_max`; with `refuse_losses` none may start that costs us more than him. Below `notify_client`
+    and `notify_admin` of available money each of the two is told; absent is never.
     """
 
     id: int
@@ -82,6 +83,8 @@ class Client:
     concurrency: Concurrency = DEFAULT_CONCURRENCY
     charge_max: Decimal | None = None
     refuse_losses: bool = False
+    notify_client: Decimal | None = None
+    notify_admin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey
 from billing_core.denial import Denial
 from billing_core.ledger import Entry
+from billing_core.notice import Notice
 from billing_core.session import Session
 from billing_core.xdr import Xdr
 
@@ -107,7 +108,7 @@ class Changes:
 
     `at` is the moment of the turn: it dates the entries, and tells when the xDRs were recorded, so that
     both are kept, and dropped one day, with the same month. `disconnects` are legs that their switches
-    are to end.
+    are to end. `warned` are the bits of balances that change, `notices` those who are to be told.
     """
 
     sessions: dict[bytes, Session] = field(default_factory=dict)
@@ -119,11 +120,13 @@ class Changes:
     refusals: list[Refusal] = field(default_factory=list)
     unknown_records: list[UnknownRecord] = field(default_factory=list)
     disconnects: list[Disconnect] = field(default_factory=list)
+    warned: dict[int, int] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
     at: datetime | None = None
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.sessions or self.reboots or self.refusals or self.unknown_records)
+        return bool(self.sessions or self.reboots or self.refusals or self.unknown_records or self.warned)
 
 
 class Turn(Protocol):

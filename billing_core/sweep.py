@@ -125,9 +125,10 @@ class Sweep:
         if locked - clients.keys():
             return None  # Newer than this catalogue: the next sweep will know them.
         balances = turn.lock_balances(locked)
+        version, found = turn.sessions(leg_keys)
         sessions = {
             key: session
-            for key, session in turn.sessions(leg_keys)[1].items()
+            for key, session in found.items()
             if session.state.is_open and (session.client_id is None or session.client_id in locked)
         }
         counters = {
@@ -136,7 +137,9 @@ class Sweep:
             if session.client_id is not None
             for key in counter_keys(clients[session.client_id], session.account_id)
         }
-        books = Books(balances, leg_keys, sessions, turn.lock_counters(counters), clients)
+        locked_counters = turn.lock_counters(counters)
+        is_stale = version != self._catalogue.version
+        books = Books(balances, leg_keys, sessions, locked_counters, clients, is_stale=is_stale)
         swept = [look_after(books, session, now) for session in sessions.values()]
         turn.record(books.changes)
         return swept

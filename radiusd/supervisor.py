@@ -12,12 +12,13 @@ from pathlib import Path
 import structlog
 
 from billing_core.admin.apply import apply_files
-from billing_core.ports import StorageDownError
+from billing_core.ports import DataRefusedError, StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
 from billing_core.storage.disconnects import Disconnects
+from billing_core.storage.low_balances import LowBalances
 from billing_core.storage.schema import extend, prepare
-from radiusd import config
+from radiusd import clock, config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
 from radiusd.disconnect import Disconnector
@@ -30,6 +31,7 @@ from radiusd.workers import Workers
 _TICK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _GAUGES_SECONDS = 10.0
+_NOTICES_SECONDS = 10.0
 _MONTHS_SECONDS = 86_400.0
 
 log = structlog.get_logger()
@@ -65,6 +67,7 @@ class Supervisor:
             if not self._stopping.is_set():
                 self._workers.start()
                 threading.Thread(target=self._measure, name="gauges", daemon=True).start()
+                threading.Thread(target=self._look_at_balances, name="notices", daemon=True).start()
                 threading.Thread(target=self._extend, name="months", daemon=True).start()
                 threading.Thread(target=self._end_calls, name="disconnects", daemon=True).start()
                 self._watch()
@@ -147,6 +150,17 @@ class Supervisor:
             else:
                 log.info("months", made=made)
             self._stopping.wait(_MONTHS_SECONDS)
+
+    def _look_at_balances(self) -> None:
+        """Now and then, tell of balances that changed definitions have made low."""
+        balances = LowBalances(serving_url(self._settings))
+        while not self._stopping.is_set():
+            try:
+                if notices := balances.look(clock.now()):
+                    log.info("low_balances", notices=notices)
+            except (StorageDownError, DataRefusedError) as error:
+                log.warning("notices_delayed", reason=str(error))
+            self._stopping.wait(_NOTICES_SECONDS)
 
     def _measure(self) -> None:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""

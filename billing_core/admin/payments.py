@@ -8,15 +8,20 @@ that one alone: its amount is taken from it, and a negative one takes an invoice
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from billing_core.admin import outbox
 from billing_core.admin.clients import found_client
-from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
+from billing_core.admin.locks import ATTEMPTS, StillBusyError, moment, when_free
 from billing_core.admin.output import CommandError
+from billing_core.balance import Balance
 from billing_core.ledger import EntryKind
 from billing_core.money import ZERO, plain
+from billing_core.notice import followed
+from billing_core.storage.definition_rows import client_of
 from billing_core.storage.tables import balance, entry, entry_reference
 
 _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
@@ -101,7 +106,7 @@ def book(engine: Engine, order: Order) -> Payment:
 
 
 def _booked(connection: Connection, order: Order) -> Payment:
-    """Write the entry, and the balance last: it is locked no longer than the commit takes."""
+    """Write the entry, and the balance last: it is locked no longer than a notice and the commit take."""
     found = found_client(connection, order.client)
     is_new = order.reference is None or _is_first(connection, found.id, order)
     if is_new:
@@ -118,22 +123,38 @@ def _booked(connection: Connection, order: Order) -> Payment:
         connection.execute(insert(entry).values(values))
     raised = update(balance).where(balance.c.client_id == found.id)
     looked = select(balance.c.live).where(balance.c.client_id == found.id)
-    changed = raised.values(live=balance.c.live + order.live_change).returning(balance.c.live)
-    live = connection.execute(changed if is_new and order.live_change else looked).scalar()
-    if live is None:
+    money = balance.c.live, balance.c.warned
+    changed = raised.values(live=balance.c.live + order.live_change).returning(*money)
+    has_changed = is_new and bool(order.live_change)
+    booked = connection.execute(changed if has_changed else looked).first()
+    if booked is None:
         raise CommandError(
             f'client "{order.client}" has no balance to book on; see what `billing verify` says'
         )
+    if has_changed:
+        _notice(connection, found, order, Balance(live=booked.live, warned=booked.warned))
     return Payment(
         order.client,
         order.amount,
         found.currency,
         order.reference,
-        live,
+        booked.live,
         already_booked=not is_new,
         kind=order.kind,
         reason=order.reason,
     )
+
+
+def _notice(connection: Connection, found: Row[Any], order: Order, after: Balance) -> None:
+    """Tell of money that has become low, or arm the notices again, now that the balance is locked."""
+    owner = client_of(found._asdict(), ())
+    before = after.changed(live=-order.live_change)
+    is_payment = order.kind is EntryKind.PAYMENT and order.change > 0
+    told, notices = followed(owner, before, after, moment(connection), is_payment=is_payment)
+    if told != after:
+        raised = update(balance).where(balance.c.client_id == owner.id)
+        connection.execute(raised.values(warned=told.warned))
+        outbox.put(connection, notices)
 
 
 def _is_first(connection: Connection, client_id: int, order: Order) -> bool:

@@ -38,6 +38,8 @@ CLIENT_COLUMNS = (
     "concurrency_seconds",
     "charge_max",
     "refuse_losses",
+    "low_balance_notify_client",
+    "low_balance_notify_admin",
 )
 """What `client_of` reads."""
 
@@ -64,6 +66,8 @@ def client_of(row: Mapping[str, Any], reseller_ids: Iterable[int]) -> Client:
         concurrency=_concurrency(row),
         charge_max=row["charge_max"],
         refuse_losses=row["refuse_losses"],
+        notify_client=row["low_balance_notify_client"],
+        notify_admin=row["low_balance_notify_admin"],
     )
 
 

@@ -19,6 +19,7 @@ from billing_core.session import Session
 from billing_core.storage import rows, statements
 from billing_core.storage.connection import connect, translated
 from billing_core.storage.disconnects import disconnect_row
+from billing_core.storage.notices import event_row, is_mailed, mail_row
 
 _Write = tuple[str, list[str]]
 
@@ -150,6 +151,16 @@ def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.disconnects:
         asked = sorted({disconnect_row(item) for item in changes.disconnects})
         yield "insert_disconnects", rows.array_literals(asked)
+    yield from _write_notices(changes)
+
+
+def _write_notices(changes: Changes) -> Iterator[_Write]:
+    if changes.warned:
+        yield "set_warned", rows.array_literals(list(changes.warned.items()))
+    if changes.notices:
+        yield "insert_events", rows.array_literals([event_row(item) for item in changes.notices])
+    if mails := [mail_row(item) for item in changes.notices if is_mailed(item)]:
+        yield "insert_mails", rows.array_literals(mails)
 
 
 class PostgresStorage:

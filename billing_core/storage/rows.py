@@ -17,7 +17,7 @@ from billing_core.money import DEFAULT_ROUNDING, ONE, read_rounding
 from billing_core.ports import Refusal
 from billing_core.rate_table import Rate
 from billing_core.session import Facts, Leg, Session, State
-from billing_core.storage.tables import decision, entry, session, xdr
+from billing_core.storage.tables import decision, entry, event, mail, session, xdr
 from billing_core.xdr import Xdr
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
@@ -32,7 +32,7 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
 
 _TYPES = {
     table.name: {column.name: column.type.compile(postgresql.dialect()) for column in table.columns}  # type: ignore[no-untyped-call]
-    for table in (session, xdr, entry, decision)
+    for table in (session, xdr, entry, decision, event, mail)
 }
 
 PINNED_RATE = (
@@ -143,7 +143,8 @@ def _rows(table: str, columns: Sequence[str]) -> str:
     return f"SELECT {', '.join(unnested)}"
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
+def insert(table: str, columns: Sequence[str]) -> str:
+    """Return a statement that inserts the rows which the array parameters make."""
     names = ", ".join(columns)
     return f"INSERT INTO {table} ({names}) {_rows(table, columns)}"
 
@@ -161,12 +162,12 @@ SELECT_VERSION_AND_SESSIONS = (
     f"SELECT version, {', '.join(_SESSION)} FROM catalogue"  # noqa: S608
     " LEFT JOIN session ON leg_key = ANY($1::bytea[])"
 )
-INSERT_SESSIONS = _insert("session", _SESSION)
+INSERT_SESSIONS = insert("session", _SESSION)
 UPDATE_SESSIONS = _update("session", _SESSION)
 UPDATE_PROGRESS = _update("session", _PROGRESS)
-INSERT_XDRS = _insert("xdr", _XDR)
-INSERT_ENTRIES = _insert("entry", _ENTRY)
-INSERT_REFUSALS = _insert("decision", _REFUSAL)
+INSERT_XDRS = insert("xdr", _XDR)
+INSERT_ENTRIES = insert("entry", _ENTRY)
+INSERT_REFUSALS = insert("decision", _REFUSAL)
 
 
 def is_progress(before: Session, after: Session) -> bool:

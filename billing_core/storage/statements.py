@@ -3,7 +3,7 @@
 Their parameters are array constants, one a column (see `rows`), but for the sweep's few.
 """
 
-from billing_core.storage import rows
+from billing_core.storage import notices, rows
 
 # Any constant number serves, as long as every program uses the same (ASCII "sweep").
 SWEEP_LOCK = 0x7377656570
@@ -12,7 +12,7 @@ PREPARED = {
     "owners": "SELECT leg_key, client_id FROM session WHERE leg_key = ANY($1::bytea[])",
     # Nothing but the lock: a sum in a statement that waited would be the sum from before the wait.
     "lock_balances": """
-        SELECT client_id, live, reserved, in_use, term_in_use FROM balance
+        SELECT client_id, live, reserved, in_use, term_in_use, warned FROM balance
         WHERE client_id = ANY($1::int[]) ORDER BY client_id FOR UPDATE""",
     "sessions": rows.SELECT_VERSION_AND_SESSIONS,
     "lock_sessions": f"{rows.SELECT_SESSIONS} ORDER BY leg_key FOR UPDATE",
@@ -38,6 +38,12 @@ PREPARED = {
         FROM unnest($1::int[], $2::numeric[], $3::numeric[], $4::int[], $5::int[])
             AS new(client_id, live, reserved, in_use, term_in_use)
         WHERE old.client_id = new.client_id""",
+    "set_warned": """
+        UPDATE balance AS old SET warned = new.warned
+        FROM unnest($1::int[], $2::smallint[]) AS new(client_id, warned)
+        WHERE old.client_id = new.client_id""",
+    "insert_events": notices.INSERT_EVENTS,
+    "insert_mails": notices.INSERT_MAILS,
     "change_counters": """
         UPDATE capacity_counter AS old SET in_use = old.in_use + new.in_use
         FROM unnest($1::smallint[], $2::int[], $3::int[]) AS new(scope, owner_id, in_use)

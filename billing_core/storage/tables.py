@@ -2,7 +2,7 @@
 
 Money is NUMERIC without a limit, in the client's currency; times carry their zone. `balance` holds
 all that a turn locks and stands apart from `client`, so that settings can be applied at any time.
-The tables that grow with the calls stand in `ledger_tables`.
+The tables that grow with the calls stand in `ledger_tables`, what people are told in `outbox_tables`.
 """
 
 from sqlalchemy import (
@@ -32,6 +32,8 @@ from billing_core.storage.ledger_tables import decision as decision
 from billing_core.storage.ledger_tables import entry as entry
 from billing_core.storage.ledger_tables import entry_reference as entry_reference
 from billing_core.storage.ledger_tables import xdr as xdr
+from billing_core.storage.outbox_tables import event as event
+from billing_core.storage.outbox_tables import mail as mail
 
 catalogue = Table(
     "catalogue",
@@ -234,7 +236,9 @@ balance = Table(
     column_money("reserved"),
     Column("in_use", Integer, nullable=False),
     Column("term_in_use", Integer, nullable=False),
+    Column("warned", SmallInteger, nullable=False, server_default="0"),
     postgresql_with={"fillfactor": "50"},
+    comment="`warned` has bit 1 when the client was told that his money is low, bit 2 when the admin was.",
 )
 
 capacity_counter = Table(

@@ -264,3 +264,18 @@ def test_more_legs_than_a_batch_holds_are_all_rated_again(dearer: Billing) -> No
     assert (found["checked"], found["changed"]) == (124, 122)
     assert live(dearer) == before + sum(Decimal(leg["difference"]) for leg in found["legs"])
     assert dearer("verify").code == 0
+
+
+def test_a_correction_that_makes_the_money_low_tells_the_admin(dearer: Billing) -> None:
+    live = Decimal(
+        dearer.sql("SELECT live FROM balance JOIN client ON id = client_id WHERE name LIKE 'A%'")[0][0]
+    )
+    dearer.sql("UPDATE client SET low_balance_notify_admin = :value WHERE name LIKE 'A%'", value=live + 100)
+    rerate(dearer)
+    dry = dearer.sql("SELECT * FROM event")
+    rerate(dearer, "--yes")
+
+    assert dry == []
+    assert dearer.sql("SELECT facts->>'notify', facts->>'live' FROM event") == [
+        ("admin", str(live - Decimal("0.2")))
+    ]

@@ -9,6 +9,7 @@ from datetime import datetime
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
+from billing_core.notice import Notice
 from billing_core.ports import Changes, DataRefusedError, Disconnect, Reboot, Refusal, UnknownRecord
 from billing_core.session import Session
 from billing_core.xdr import Xdr
@@ -28,6 +29,7 @@ class MemoryStorage:
     refusals: list[Refusal] = field(default_factory=list)
     unknown_records: list[UnknownRecord] = field(default_factory=list)
     disconnects: dict[tuple[bytes, int], Disconnect] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
     reboots_done: set[int] = field(default_factory=set)
     version: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -65,7 +67,9 @@ class MemoryTurn:
         for session in changes.sessions.values():
             if "\0" in session.call_id + session.session_id + session.calling + session.called:
                 raise DataRefusedError("a text has a NUL")
-        assert changes.balances.keys() <= self._locked, "what was not locked must not change"
+        assert changes.balances.keys() | changes.warned.keys() <= self._locked, (
+            "what was not locked must not change"
+        )
         self._storage.sessions |= {key: _kept(session) for key, session in changes.sessions.items()}
         for xdr in changes.xdrs:
             assert all(_identity(xdr) != _identity(other) for other in self._storage.xdrs)
@@ -75,6 +79,9 @@ class MemoryTurn:
             self._storage.balances[id] = self._storage.balances[id].changed(
                 by.live, by.reserved, by.in_use, by.term_in_use
             )
+        for id, warned in changes.warned.items():
+            self._storage.balances[id] = self._storage.balances[id].with_warned(warned)
+        self._storage.notices += changes.notices
         for key, places in changes.counters.items():
             counter = self._storage.counters[key]
             self._storage.counters[key] = replace(counter, in_use=counter.in_use + places)

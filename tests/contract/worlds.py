@@ -67,6 +67,10 @@ class State:
         return {(xdr.leg_key, xdr.generation): xdr for xdr in self.xdrs}
 
 
+Told = tuple[int, str, Decimal, Decimal]
+"""What is kept of a notice: client, who is told, his value, and the money that is below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A storage with money in it, and how to look at all of it."""
@@ -74,6 +78,7 @@ class World:
     new_storage: Callable[[], Storage]
     new_sweep_turns: Callable[[], Callable[[], Any]]
     state: Callable[[], State]
+    notices: Callable[[], list[Told]]
 
     def charging(self, limits: Limits = Limits()) -> Charging:  # noqa: B008 - a value that never changes
         return Charging(self.new_storage(), catalogue(), limits)
@@ -104,7 +109,10 @@ def memory_world() -> World:
             list(storage.refusals),
         )
 
-    return World(lambda: storage, lambda: storage.turn, state)
+    def notices() -> list[Told]:
+        return [(item.client_id, item.audience.value, item.value, item.available) for item in storage.notices]
+
+    return World(lambda: storage, lambda: storage.turn, state, notices)
 
 
 def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
@@ -137,7 +145,18 @@ def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
         opened.append(storage)
         return storage
 
-    return World(new_storage, lambda: new_storage().turn, lambda: read_state(url))
+    return World(new_storage, lambda: new_storage().turn, lambda: read_state(url), lambda: read_notices(url))
+
+
+def read_notices(url: str) -> list[Told]:
+    """Read the events of low balances from PostgreSQL, in their order."""
+    events = (
+        "SELECT client_id, facts->>'notify', facts->>'value', facts->>'available' FROM event"
+        " WHERE kind = 'low_balance' ORDER BY id"
+    )
+    with closing(connect(url)) as connection, connection, connection.cursor() as cursor:
+        found = _select(cursor, events)
+    return [(id, audience, Decimal(value), Decimal(money)) for id, audience, value, money in found]
 
 
 def read_state(url: str) -> State:
