@@ -11,46 +11,25 @@ from pathlib import Path
 
 import pytest
 import trustme
+from phones import free_udp_port
 from radclient import radclient
-from served import SECRET, Daemon, program, served
+from served import REPOSITORY, SECRET, Daemon, program, served
 
 NUMBER = "447700900123"
-_START_SECONDS = 10
+_STOP_SECONDS = 10
 
-SETTINGS = """
+SWITCHES_PAGE = (REPOSITORY / "docs" / "switches.md").read_text(encoding="utf-8")
+OUR_SIDE, SWITCHS_SIDE = re.findall(r"^```\n(Listen.*?)^```", SWITCHES_PAGE, re.M | re.S)
+[BEHIND_DTLS] = re.findall(
+    r"^```toml\n(\[\[nas\]\]\nname = \"switch behind DTLS\".*?)^```", SWITCHES_PAGE, re.M | re.S
+)
+
+SETTINGS = f"""
 [[nas]]
 name = "far away"
-certificate = "proxy.example.com"
+certificate = "switch.example.com"
 dialect = "cisco"
-"""
-
-PROXY = """
-ListenUDP 127.0.0.1:{auth_port}
-ListenUDP 127.0.0.1:{acct_port}
-LogLevel 2
-LogDestination file:///{folder}/proxy.log
-tls default {{
-    CACertificateFile {folder}/{authorities}
-    CertificateFile {folder}/{name}.pem
-    CertificateKeyFile {folder}/{name}.key
-}}
-client 127.0.0.1 {{
-    type udp
-    secret {secret}
-}}
-server radius {{
-    host 127.0.0.1
-    port {radsec_port}
-    type tls
-    tls default
-    secret radsec
-    statusServer on
-    certificateNameCheck off
-}}
-realm * {{
-    server radius
-    accountingServer radius
-}}
+{BEHIND_DTLS}
 """
 
 
@@ -73,13 +52,13 @@ def _certify(authority: trustme.CA, folder: Path, name: str) -> None:
 def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
     folder = tmp_path_factory.mktemp("certificates")
     authority, others = trustme.CA(), trustme.CA()
-    authority.cert_pem.write_to_path(folder / "authorities")
-    for name in ("radius", "proxy", "unknown"):
+    authority.cert_pem.write_to_path(folder / "authorities.pem")
+    for name in ("radius", "switch", "unknown"):
         _certify(authority, folder, name)
     _certify(others, folder, "forged")
     radsec = (
         f'certificate = "{folder}/radius.pem"\nkey = "{folder}/radius.key"\n'
-        f'authorities = "{folder}/authorities"\n'
+        f'authorities = "{folder}/authorities.pem"\n'
     )
     with served(SETTINGS, radsec=f"{radsec}port = 0\n") as daemon:
         port = re.search(r"radsec (\d+)/tcp", daemon.ready_line)
@@ -88,33 +67,66 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
 
 
 @contextmanager
-def proxy(far: Far, name: str) -> Iterator[tuple[int, int]]:
-    """Run radsecproxy with the certificate of that name; give the two ports where it takes UDP."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-    ):
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        auth_port, acct_port = one.getsockname()[1], other.getsockname()[1]
-    written = PROXY.format(
-        auth_port=auth_port,
-        acct_port=acct_port,
-        folder=far.folder,
-        authorities="authorities",
-        name=name,
-        secret=SECRET,
-        radsec_port=far.port,
+def proxy(far: Far, name: str, port: int, *, kind: str = "tls") -> Iterator[tuple[int, int]]:
+    """Run radsecproxy on the switch's side, with the certificate of that name, as docs/switches.md says.
+
+    It asks the server at *port*. Gives the two ports where it takes UDP.
+    """
+    auth_port, acct_port = free_udp_port("127.0.0.1"), free_udp_port("127.0.0.1")
+    written = changed(
+        SWITCHS_SIDE,
+        {
+            "127.0.0.1:1812": f"127.0.0.1:{auth_port}",
+            "127.0.0.1:1813": f"127.0.0.1:{acct_port}",
+            "/etc/radsecproxy/authorities.pem": f"{far.folder}/authorities.pem",
+            "/etc/radsecproxy/switch.": f"{far.folder}/{name}.",
+            "what-the-switch-has": SECRET,
+            # No name server knows it here.
+            "host radius.example.com": "host 127.0.0.1\n    certificateNameCheck off",
+            "port 2083": f"port {port}",
+            "type dtls": f"type {kind}",
+            "secret radius/dtls": "secret radsec" if kind == "tls" else "secret radius/dtls",
+        },
     )
-    (far.folder / f"{name}.conf").write_text(written)
-    running = subprocess.Popen(
-        [program("radsecproxy", "radsecproxy"), "-f", "-c", str(far.folder / f"{name}.conf")]
-    )
-    try:
+    with running(far.folder / f"{name}-{kind}.conf", written):
         yield auth_port, acct_port
+
+
+@contextmanager
+def our_proxy(far: Far) -> Iterator[int]:
+    """Run radsecproxy on our side, as docs/switches.md says; gives the port where it takes DTLS."""
+    port = free_udp_port("127.0.0.1")
+    written = changed(
+        OUR_SIDE,
+        {
+            "*:2083": f"127.0.0.1:{port}",
+            "/etc/radsecproxy/": f"{far.folder}/",
+            "port 1812": f"port {far.daemon.auth_port}",
+            "port 1813": f"port {far.daemon.acct_port}",
+        },
+    )
+    with running(far.folder / "ours.conf", written):
+        yield port
+
+
+def changed(text: str, replacements: dict[str, str]) -> str:
+    """Return *text* with each of these replaced, which must be there."""
+    for before, after in replacements.items():
+        assert before in text
+        text = text.replace(before, after)
+    return text
+
+
+@contextmanager
+def running(settings: Path, text: str) -> Iterator[None]:
+    """Run radsecproxy with these settings until the end of the block."""
+    settings.write_text(f"LogLevel 2\nLogDestination file:///{settings}.log\n{text}")
+    started = subprocess.Popen([program("radsecproxy", "radsecproxy"), "-f", "-c", str(settings)])
+    try:
+        yield
     finally:
-        running.terminate()
-        running.wait(_START_SECONDS)
+        started.terminate()
+        started.wait(_STOP_SECONDS)
 
 
 def ask(port: int, kind: str, *attributes: str, retries: int = 5) -> str:
@@ -134,37 +146,54 @@ def live(far: Far) -> Decimal:
     return Decimal(far.daemon.billing("clients", "show", "Customer A")["balance"]["live"])
 
 
-def test_a_call_through_a_tls_proxy_is_charged_to_the_last_digit_p_141(far: Far) -> None:
+def charged(far: Far, ports: tuple[int, int], session: str) -> Decimal:
+    """Place a call of 31 seconds through a proxy, and return by how much the balance changed."""
     before = live(far)
-    with proxy(far, "proxy") as (auth_port, acct_port):
-        accepted = ask(
-            auth_port, "auth", "Message-Authenticator = 0x00", *call("tls-1"), 'User-Password = "secret-1001"'
-        )
-        started = ask(acct_port, "acct", "Acct-Status-Type = Start", *call("tls-1"))
-        stopped = ask(acct_port, "acct", "Acct-Status-Type = Stop", "Acct-Session-Time = 31", *call("tls-1"))
-
+    auth_port, acct_port = ports
+    proof = ("Message-Authenticator = 0x00", 'User-Password = "secret-1001"')
+    accepted = ask(auth_port, "auth", *call(session), *proof)
+    started = ask(acct_port, "acct", "Acct-Status-Type = Start", *call(session))
+    stopped = ask(acct_port, "acct", "Acct-Status-Type = Stop", "Acct-Session-Time = 31", *call(session))
     assert "Received Access-Accept" in accepted
     assert "Session-Timeout" in accepted
     assert "Received Accounting-Response" in started
     assert "Received Accounting-Response" in stopped
-    # 31 seconds at 0.0550 a minute, at least 30 and then whole 6 seconds: 36 are billed.
-    assert live(far) - before == Decimal("-0.033")
+    return live(far) - before
+
+
+# 31 seconds at 0.0550 a minute, at least 30 and then whole 6 seconds: 36 are billed.
+COST = Decimal("-0.033")
+
+
+def test_a_call_through_a_tls_proxy_is_charged_to_the_last_digit_p_141(far: Far) -> None:
+    with proxy(far, "switch", far.port) as ports:
+        assert charged(far, ports, "tls-1") == COST
+
     assert 'radiusd_requests_total{kind="accounting",nas="far away"}' in far.daemon.get("/metrics")
+
+
+def test_a_call_through_dtls_and_a_proxy_of_ours_is_charged_to_the_last_digit_p_142(far: Far) -> None:
+    with our_proxy(far) as port, proxy(far, "switch", port, kind="dtls") as ports:
+        assert charged(far, ports, "dtls-1") == COST
+
+    assert 'radiusd_requests_total{kind="accounting",nas="switch behind DTLS"}' in far.daemon.get("/metrics")
 
 
 @pytest.mark.parametrize("name", ["unknown", "forged"])
 def test_without_a_certificate_that_we_know_nobody_gets_an_answer_p_141(far: Far, name: str) -> None:
-    with proxy(far, name) as (auth_port, _):
-        told = ask(
-            auth_port,
-            "auth",
-            "Message-Authenticator = 0x00",
-            *call(f"tls-{name}"),
-            'User-Password = "secret-1001"',
-            retries=2,
-        )
+    with proxy(far, name, far.port) as (auth_port, _):
+        assert not is_accepted(auth_port, name)
 
-    assert "Received Access-Accept" not in told
+
+@pytest.mark.parametrize("name", ["unknown", "forged"])
+def test_without_a_certificate_that_our_proxy_knows_nobody_gets_in_p_142(far: Far, name: str) -> None:
+    with our_proxy(far) as port, proxy(far, name, port, kind="dtls") as (auth_port, _):
+        assert not is_accepted(auth_port, name)
+
+
+def is_accepted(auth_port: int, session: str) -> bool:
+    proof = ("Message-Authenticator = 0x00", 'User-Password = "secret-1001"')
+    return "Received Access-Accept" in ask(auth_port, "auth", *call(session), *proof, retries=2)
 
 
 def test_a_connection_that_says_nothing_true_is_closed_p_140(far: Far) -> None:
