@@ -24,6 +24,8 @@ _SIGNATURE = b"PK\x03\x04"
 _CONTENT = "xl/workbook.xml"
 _OPEN_DOCUMENT = "content.xml"
 _ROWS_PER_PROGRESS = 2000
+_ROWS_MAX = 1_048_576
+"""A sheet has no more, but a broken one may claim it, and openpyxl makes up all rows that are missing."""
 # Excel keeps 15 digits of a number; whatever is longer has been rounded already.
 _EXACT_MAX = 10**15
 
@@ -83,6 +85,9 @@ def _lines(
     sheet.reset_dimensions()
     names: list[str] = []
     for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number > _ROWS_MAX:
+            fault(0, "", f"has a row beyond {_ROWS_MAX:,}, the last that a sheet can have; save it again")
+            return
         if number % _ROWS_PER_PROGRESS == 0 and rows_expected:
             progress(min(1.0, number / rows_expected))
         try:

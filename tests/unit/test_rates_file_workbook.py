@@ -131,6 +131,17 @@ ARCHIVES = {
 }
 
 
+def test_a_row_beyond_all_sheets_is_not_waited_for(file, tmp_path):
+    write(file, [HEADER, ["44", "UK", "1"]])
+    absurd = tmp_path / "absurd.xlsx"
+    with zipfile.ZipFile(file) as whole, zipfile.ZipFile(absurd, "w") as broken:
+        for name in whole.namelist():
+            broken.writestr(name, whole.read(name).replace(b'<row r="2"', b'<row r="' + b"4" * 60 + b'"'))
+
+    with pytest.raises(SettingsError, match=r"has a row beyond 1,048,576, .*; save it again"):
+        list(read_rates(absurd))
+
+
 @pytest.mark.parametrize("member", ARCHIVES)
 def test_another_archive_is_refused_with_a_remedy(file, member):
     with zipfile.ZipFile(file, "w") as archive:
