@@ -146,6 +146,7 @@ class _Work:
             self._connection,
             {client.name for file in files for client in file.clients},
             {table.name for file in files for table in file.rate_tables if table.currency is not None},
+            {template.name for file in files for template in file.templates},
         )
         self._after = desired(self._before, files)
         if found := list(faults(self._connection, self._before, self._after)):

@@ -1,6 +1,7 @@
 """The audit: who changed which field of a definition, when, through what, from what to what."""
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +21,13 @@ class Author:
     through: str
 
 
+Owners = Mapping[tuple[str, str], tuple[int | None, int | None]]
+"""Of a kind and a name, as a change has them: the id of the object, and that of its client."""
+
+
+_NOBODY: Owners = {}
+
+
 def operator() -> str:
     """Return the name of the user of this machine who gives the command."""
     try:
@@ -28,12 +36,15 @@ def operator() -> str:
         return "unknown"
 
 
-def write_audit(connection: Connection, diff: Diff, author: Author, now: datetime) -> None:
-    """Record every change of *diff*; a secret is masked there already."""
-    changes = [
-        (change.kind, change.name, change.field, _text(change.before), _text(change.after))
-        for change in diff.changes
-    ]
+def write_audit(
+    connection: Connection, diff: Diff, author: Author, now: datetime, owners: Owners = _NOBODY
+) -> None:
+    """Record every change of *diff*, whose version it bears; a secret is masked there already."""
+    changes: list[tuple[object, ...]] = []
+    for change in diff.changes:
+        object_id, client_id = owners.get((change.kind, change.name), (None, None))
+        values = change.field, _text(change.before), _text(change.after)
+        changes.append((change.kind, change.name, *values, change.object_id or object_id, client_id))
     changes += [
         (
             "rate_table",
@@ -41,12 +52,14 @@ def write_audit(connection: Connection, diff: Diff, author: Author, now: datetim
             "rates",
             None,
             f"{rates.new} new, {rates.changed} changed, {rates.ended} ended",
+            None,
+            None,
         )
         for rates in diff.rates
         if rates
     ]
-    columns = ("object_kind", "object_name", "field", "before", "after")
-    author_columns = {"at": now, "who": author.who, "through": author.through}
+    columns = ("object_kind", "object_name", "field", "before", "after", "object_id", "client_id")
+    author_columns = {"at": now, "who": author.who, "through": author.through, "version": diff.version}
     rows = [author_columns | dict(zip(columns, change, strict=True)) for change in changes]
     bulk.insert(connection, tables.audit, rows)
 

@@ -5,22 +5,26 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select, union
 
+from billing_core.admin.client_fields import REFERENCES
 from billing_core.admin.desired import Desired, Place
 from billing_core.admin.difference import label
 from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named, among
+from billing_core.admin.output import instant
 from billing_core.catalogue import Recognition, recognition_keys
 from billing_core.client import Account
 from billing_core.settings import Fault, nearest
 from billing_core.storage import tables
 
+_OF_CLIENTS = [field.key for field in REFERENCES]
+
 # Which field of which kind of definition names a definition of which other kind.
 _REFERENCES = (
     ("reseller", "parent", "reseller"),
     ("rate_table", "parent", "rate_table"),
-    ("client", "reseller", "reseller"),
-    ("client", "rate_table", "rate_table"),
-    ("client", "term_rate_table", "rate_table"),
+    *((kind, field, field.removeprefix("term_")) for kind in ("template", "client") for field in _OF_CLIENTS),
 )
+_CHANGES_TOLD = 5
+
 _LOOPS = {
     "reseller": "is a reseller below itself",
     "rate_table": "is a rate table whose prices come from itself",
@@ -37,6 +41,9 @@ def faults(connection: Connection, before: Inventory, after: Desired) -> Iterato
         yield from _currencies_of_parents(after)
         yield from _other_currencies(after)
     yield from _changed_currencies(connection, before, after)
+    yield from _halves(after)
+    yield from _shared_logins(connection, after)
+    yield from _changed_meanwhile(connection, before, after)
     yield from _ambiguous_accounts(connection, after)
 
 
@@ -44,6 +51,7 @@ def _kinds(inventory: Inventory) -> dict[str, Named]:
     return {
         "reseller": inventory.resellers,
         "rate_table": inventory.rate_tables,
+        "template": inventory.templates,
         "client": inventory.clients,
     }
 
@@ -52,7 +60,7 @@ def _unknown_names(after: Desired) -> Iterator[Fault]:
     known = _kinds(after.inventory)
     for kind, field, target in _REFERENCES:
         for name, item in known[kind].items():
-            wanted = item.fields[field]
+            wanted = item.fields.get(field)
             place = after.place((kind, name), field)
             if wanted is not None and wanted not in known[target] and place:
                 what = target.replace("_", " ")
@@ -63,9 +71,9 @@ def _missing_currencies(after: Desired) -> Iterator[Fault]:
     inventory = after.inventory
     for kind, items in (("rate_table", inventory.rate_tables), ("client", inventory.clients)):
         for name, item in items.items():
-            if item.fields["currency"] is None:
-                place = after.places[kind, name]
-                yield place.fault(f'missing; "{name}" is new and needs one, such as "EUR"', "currency")
+            place = after.place((kind, name), "")
+            if item.fields["currency"] is None and place:
+                yield place.fault(f'missing; "{name}" needs one, such as "EUR"', "currency")
 
 
 def _loops(after: Desired) -> Iterator[Fault]:
@@ -141,8 +149,72 @@ def _changed_currencies(connection: Connection, before: Inventory, after: Desire
         name = changed[client_id]
         currency = before.clients[name].fields["currency"]
         place = after.place(("client", name), "currency")
-        assert place is not None, "only a file changes a currency"
+        assert place is not None, "only a definition changes a currency"
         yield place.fault(f'client "{name}" has money booked in {currency}; keep it, or define a new client')
+
+
+def _halves(after: Desired) -> Iterator[Fault]:
+    """Find a threshold without its capacity, or a capacity without its threshold."""
+    halves = ("low_balance.threshold", "low_balance.capacity")
+    for name, item in after.inventory.clients.items():
+        given = [key for key in halves if item.fields[key] is not None]
+        place = after.place(("client", name), "low_balance")
+        if len(given) == 1 and place:
+            (missing,) = set(halves) - set(given)
+            yield place.fault(f'client "{name}" has {given[0]} but no {missing}; give both or neither')
+
+
+def _shared_logins(connection: Connection, after: Desired) -> Iterator[Fault]:
+    """Find clients who would log in to the panel by one name."""
+    logins: dict[str, str] = {}
+    ids = set()
+    for name, item in after.inventory.clients.items():
+        login, place = item.fields["panel.login"], after.place(("client", name), "panel")
+        ids.add(item.id)
+        if login is not None and logins.setdefault(login, name) != name and place:
+            yield place.fault(
+                f'login "{login}" is that of client "{logins[login]}" too; choose another one', "login"
+            )
+    client = tables.client
+    taken = select(client.c.name, client.c.panel_login, client.c.id).where(
+        among(client.c.panel_login, logins)
+    )
+    for row in connection.execute(taken) if logins else ():
+        place = after.place(("client", logins[row.panel_login]), "panel")
+        if row.id not in ids and place:
+            yield place.fault(
+                f'login "{row.panel_login}" is that of client "{row.name}"; choose another one', "login"
+            )
+
+
+def _changed_meanwhile(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:
+    """Find clients who are no longer as they were when their definition was written."""
+    for name, version in after.expected.items():
+        known = before.clients.get(name)
+        is_same = (
+            after.inventory.clients[name] is known and after.inventory.accounts[name] == before.accounts[name]
+        )
+        if known is not None and known.version > version and not is_same:
+            place = after.place(("client", name), "if_version")
+            assert place is not None, "only a definition expects a version"
+            yield place.fault(
+                f'client "{name}" was changed after version {version}:'
+                f" {_changes(connection, known, version)};"
+                f" look at him as he is now, and then write if_version = {known.version}, or leave it out"
+            )
+
+
+def _changes(connection: Connection, client: Item, version: int) -> str:
+    """Say who changed what of a client after *version*."""
+    audit = tables.audit
+    later = audit.c.client_id == client.id, audit.c.version > version
+    rows = connection.execute(
+        select(audit).where(*later).order_by(audit.c.id.desc()).limit(_CHANGES_TOLD)
+    ).all()
+    told = [
+        f"{row.field} {row.before} -> {row.after} by {row.who} at {instant(row.at)}" for row in reversed(rows)
+    ]
+    return ", ".join(told) or f"version {client.version} came through others"
 
 
 # --- accounts that one call would fit equally well -------------------------------------------------

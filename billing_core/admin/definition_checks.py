@@ -6,11 +6,12 @@ Each check is given the document with None in place of each value that is faulty
 from collections.abc import Iterator
 from typing import Any
 
+from billing_core.admin.client_fields import named_fields
 from billing_core.admin.definition_values import ip, moment, number
 from billing_core.client import Policy
 from billing_core.settings import Document, Fault, KeyPath, repeated
 
-_NAMED = ("reseller", "time_profile", "rate_table", "client")
+_NAMED = ("reseller", "time_profile", "rate_table", "template", "client")
 
 # Of a client's concurrency: the part that a policy needs, which no other policy has.
 _POLICY_PARTS = {Policy.SHARE.value: "calls", Policy.SLICE.value: "seconds"}
@@ -22,6 +23,50 @@ def names(document: Document) -> Iterator[Fault]:
         found = (((*path, "name"), table.get("name")) for path, table in document.tables(kind))
         for path, first in repeated(found):
             yield document.fault(path, f"is the name of the {kind} on line {document.line_of(first)} too")
+
+
+def unset_fields(document: Document) -> Iterator[Fault]:
+    """Find what cannot be unset."""
+    for kind in ("template", "client"):
+        for path, table in document.tables(kind):
+            for word in table.get("unset") or ():
+                at = (*path, "unset")
+                if told := _unset_fault(table, word):
+                    yield document.fault(at, told)
+
+
+def _unset_fault(table: dict[str, Any], word: str) -> str:
+    try:
+        keys = named_fields(word)
+    except ValueError as error:
+        return str(error)
+    is_set = any(_value(table, key) is not None for key in keys)
+    return f'"{word}" is both set and unset; remove one' if is_set else ""
+
+
+def fields_of_templates(document: Document) -> Iterator[Fault]:
+    """Find what a template cannot set: everybody would log in by one name."""
+    for path, template in document.tables("template"):
+        for part in ("login", "password", "password_hash"):
+            if part in (template.get("panel") or {}):
+                yield document.fault(
+                    (*path, "panel", part), "is a client's own; a template cannot set it for many"
+                )
+
+
+def _value(table: dict[str, Any], key: str) -> Any:
+    """Return what a table says of a field, or of a part of a section."""
+    name, _, part = key.partition(".")
+    value = table.get(name)
+    return value.get(part) if part and isinstance(value, dict) else value
+
+
+def panel_passwords(document: Document) -> Iterator[Fault]:
+    """Find a password beside the hash of one: which of them holds would be left to chance."""
+    for path, client in document.tables("client"):
+        panel = client.get("panel") or {}
+        if panel.get("password") and panel.get("password_hash"):
+            yield document.fault((*path, "panel", "password_hash"), "stands beside password; keep one")
 
 
 def exchange_rates(document: Document) -> Iterator[Fault]:
@@ -43,7 +88,7 @@ def exchange_rates(document: Document) -> Iterator[Fault]:
 
 def concurrency(document: Document) -> Iterator[Fault]:
     """Find policies without the part that they need, or with one that they do not."""
-    for path, client in document.tables("client"):
+    for path, client in (*document.tables("template"), *document.tables("client")):
         section = client.get("concurrency") or {}
         policy = section.get("policy")
         if policy is None:

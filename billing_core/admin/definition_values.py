@@ -9,12 +9,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from billing_core.admin.panel_password import is_hash
 from billing_core.currency import CURRENCIES
 from billing_core.money import ROUNDING_MODES
 from billing_core.number import normalise
 from billing_core.settings import Money, PathBeside, Text, address, nearest, words
 
 NUMBER_LENGTH_MAX = 40
+
+_PANEL_PASSWORD_MIN = 8
 
 _NAME_OCTETS_MAX = 253  # What a User-Name can carry (RFC 2865 section 5).
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -127,6 +130,30 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError(f'"{moment}" is out of reach; write a moment of the years 1 to 9999') from None
 
 
+def day(value: object) -> date:
+    """Read a date; TOML may write it unquoted."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str) and len(value) == len("2026-12-31"):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError('must be a date, such as "2026-12-31"')
+
+
+def _panel_password(text: str) -> str:
+    if len(text) < _PANEL_PASSWORD_MIN:
+        raise ValueError(f"must have at least {_PANEL_PASSWORD_MIN} characters")
+    return text
+
+
+def _password_hash(text: str) -> str:
+    if not is_hash(text):
+        raise ValueError("is no hash of Argon2id as an export writes it; write `password` instead")
+    return text
+
+
 Capacity = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Currency = Annotated[str, AfterValidator(_currency)]
 Email = Annotated[Text, AfterValidator(_email)]
@@ -139,5 +166,8 @@ TechPrefix = Annotated[str, AfterValidator(_tech_prefix)]
 ExistingFile = Annotated[PathBeside, AfterValidator(_existing)]
 MoneyNotNegative = Annotated[Money, AfterValidator(_not_negative)]
 Factor = Annotated[Decimal, BeforeValidator(_factor)]
+Day = Annotated[date, BeforeValidator(day)]
+PanelPassword = Annotated[str, Field(max_length=1000), AfterValidator(_panel_password)]
+PasswordHash = Annotated[str, AfterValidator(_password_hash)]
 Instant = Annotated[datetime, BeforeValidator(moment)]
 RoundingMode = Annotated[str, words(*ROUNDING_MODES)]

@@ -5,27 +5,22 @@ is no longer named is switched off. Of several files a later one has the last wo
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from billing_core.admin.definitions import (
-    Client,
-    Company,
-    Concurrency,
-    Definition,
-    Definitions,
-    LowBalance,
-    Rounding,
-)
-from billing_core.admin.inventory import ACCOUNT_FIELDS, COMPANY, Fields, Inventory, Item, Named
-from billing_core.admin.week_spans import written_span
+from billing_core.admin import panel_password
+from billing_core.admin.client_definition import Client, Template
+from billing_core.admin.client_fields import DEFAULTS, FIELDS, named_fields
+from billing_core.admin.definition import Definition, Fields, flat
+from billing_core.admin.definitions import Definitions
+from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named
+from billing_core.client import Status
 from billing_core.settings import Document, Fault, KeyPath
-from billing_core.time_profile import Span
 
 Key = tuple[str, str]
 """A kind and a name, as `("client", "Customer A")`."""
 
-_NOT_SET = ("name", "account", "rates")
+_NOT_SET = ("name", "account", "rates", "unset", "if_version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +48,26 @@ class Desired:
     """The inventory that files ask for.
 
     `places` tells where an object is defined last, `account_places` the same of the accounts of a
-    client, in the order of `inventory.accounts`; `named` by which definition each field was named.
+    client, in the order of `inventory.accounts`; `named` by which definition each field was named, and
+    `expected` after which version of the catalogue a client must not have changed.
     """
 
     inventory: Inventory
     places: dict[Key, Place] = field(default_factory=dict)
     named: dict[Key, dict[str, Place]] = field(default_factory=dict)
     account_places: dict[str, list[Place]] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict)
 
     def place(self, key: Key, field_name: str) -> Place | None:
-        """Return where a field is named, else where the object is, else None."""
-        return self.named.get(key, {}).get(field_name) or self.places.get(key)
+        """Return where a field is named, else where the object is, else None.
+
+        A client's field may be named by his template alone, or by an object whose change concerns him.
+        """
+        named = self.named.get(key, {}).get(field_name.partition(".")[0]) or self.places.get(key)
+        client = self.inventory.clients.get(key[1]) if key[0] == "client" else None
+        if named is None and client is not None and client.fields["template"] is not None:
+            return self.place(("template", client.fields["template"]), field_name)
+        return named
 
 
 def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
@@ -75,15 +79,26 @@ def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
         dict(before.accounts),
         dict(before.time_profiles),
         dict(before.exchange_rates),
+        dict(before.templates),
     )
     result = Desired(after)
     for file in files:
         for kind, items, definitions in _kinds(after, file):
-            for place, definition in enumerate(definitions):
-                at = Place(file.document, (kind, place))
-                _set(result, items, (kind, definition.name), definition, at)
+            for number, definition in enumerate(definitions):
+                place, key = Place(file.document, (kind, number)), (kind, definition.name)
+                _set(result, items, key, definition)
+                result.places[key] = place
+                result.named.setdefault(key, {}).update(
+                    {name: place.below(name) for name in definition.fields}
+                )
                 if isinstance(definition, Client):
-                    _set_accounts(result, definition, at)
+                    _set_accounts(result, definition, place)
+                    if definition.if_version is not None:
+                        result.expected[definition.name] = definition.if_version
+    for name, client in after.clients.items():
+        after.clients[name] = _settled(client, before.clients.get(name), after.templates)
+        if after.clients[name].fields["status"] == Status.DELETED:
+            after.accounts[name] = [_switched_off(account) for account in after.accounts[name]]
     return result
 
 
@@ -93,62 +108,65 @@ def _kinds(after: Inventory, file: Definitions) -> Iterator[tuple[str, Named, Se
     yield "time_profile", after.time_profiles, file.time_profiles
     yield "exchange_rate", after.exchange_rates, file.exchange_rates
     yield "rate_table", after.rate_tables, file.rate_tables
+    yield "template", after.templates, file.templates
     yield "client", after.clients, file.clients
 
 
-def _set(result: Desired, items: Named, key: Key, definition: Definition, at: Place) -> None:
+def _set(result: Desired, items: Named, key: Key, definition: Definition) -> None:
     """Set in an item the fields that are named; a new one has the defaults of all others."""
-    values, named = _flat(definition), definition.fields
     known = items.get(key[1])
-    if known is None:
-        items[key[1]] = Item(None, values)
-    else:
-        chosen = {name: value for name, value in values.items() if _is_named(name, named)}
-        if any(known.fields.get(name) != value for name, value in chosen.items()):
-            items[key[1]] = known.changed(chosen)
-    result.places[key] = at
-    result.named.setdefault(key, {}).update({name: at.below(name) for name in named})
+    named = flat({name: value for name, value in definition.fields.items() if name not in _NOT_SET})
+    match definition:
+        case Client():
+            items[key[1]] = _with_own(known or Item(None, DEFAULTS), named, definition)
+        case Template():
+            fields = {**(known.fields if known else {}), **named}
+            for gone in _unset(definition):
+                fields.pop(gone, None)
+            items[key[1]] = (
+                known if known and known.fields == fields else Item(known.id if known else None, fields)
+            )
+        case _ if known is None:
+            others = [name for name in type(definition).model_fields if name not in _NOT_SET]
+            items[key[1]] = Item(None, flat({name: getattr(definition, name) for name in others}))
+        case _ if any(known.fields[name] != value for name, value in named.items()):
+            items[key[1]] = known.changed(named)
 
 
-def _is_named(name: str, named: Mapping[str, object]) -> bool:
-    """Tell whether a file names a field; `company` holds only the parts that the file names."""
-    return name.partition(".")[0] in named
+# --- clients: what they set themselves, what their template sets, and what nobody does ---------------
 
 
-def _flat(definition: Any) -> Fields:
-    """Return the fields of a definition as an inventory holds them."""
-    fields: Fields = {}
-    for name in type(definition).model_fields:
-        if name not in _NOT_SET:
-            fields.update(_flat_field(definition, name, getattr(definition, name)))
-    return fields
+def _with_own(known: Item, named: Fields, definition: Client) -> Item:
+    """Return a client with what his definition names for his own; the rest follows in `_settled`."""
+    given = {key: value for key, value in named.items() if key in FIELDS}
+    if "panel.password_hash" in named:
+        given["panel.password"] = named["panel.password_hash"]
+    elif (password := given.get("panel.password")) is not None:
+        kept = known.fields["panel.password"]
+        given["panel.password"] = (
+            kept if panel_password.is_of(kept, password) else panel_password.hashed(password)
+        )
+    own = (known.own | given.keys()) - _unset(definition)
+    return replace(known, fields={**known.fields, **given}, own=own)
 
 
-def _flat_field(definition: Any, name: str, value: Any) -> Fields:
-    match value:
-        case Rounding() | Concurrency():
-            return {f"{name}.{part}": _plain(getattr(value, part)) for part in type(value).model_fields}
-        case Company():
-            return {f"{COMPANY}{part}": text for part, text in value.fields.items()}
-        case LowBalance():
-            return {"low_balance.threshold": value.threshold, "low_balance.capacity": value.capacity}
-        case None if name == "low_balance":
-            return {"low_balance.threshold": None, "low_balance.capacity": None}
-        case None if name == "company":
-            return {}
-    return {name: _plain(value)}
+def _unset(definition: Client | Template) -> set[str]:
+    return {key for word in definition.unset for key in named_fields(word)}
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as the database gives it."""
-    match value:
-        case tuple():
-            return [_plain(item) for item in value]
-        case Span():
-            return written_span(value)
-        case str():
-            return str(value)
-    return value
+def _settled(client: Item, before: Item | None, templates: Named) -> Item:
+    """Return the client with what holds: what is his own, else his template's, else the default."""
+    template = templates.get(client.fields["template"])
+    fields = {
+        **DEFAULTS,
+        **(template.fields if template else {}),
+        **{key: client.fields[key] for key in client.own},
+    }
+    if fields["status"] == Status.DELETED:
+        fields["panel.enabled"] = False
+    if before is not None and before.fields == fields and before.own == client.own:
+        return before
+    return replace(client, fields=fields)
 
 
 # --- accounts: one field of a client --------------------------------------------------------------

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from billing_core.admin.client_fields import DEFAULTS
 from billing_core.admin.inventory import Inventory, Item, Named
 from billing_core.admin.output import Record, readable
 
 MASK = "***"
 CREATED = "created"
-_SECRETS = {"password"}
+OWN = "own"
+_SECRETS = ("password", "panel.password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Change:
     field: str
     before: Any
     after: Any
+    object_id: int | None = None
 
     def __str__(self) -> str:
         """Write the change as one line: `client Customer A: credit 10.00 -> 20.00`."""
@@ -114,6 +117,7 @@ def differences(before: Inventory, after: Inventory) -> tuple[Change, ...]:
         *_of_kind("time_profile", before.time_profiles, after.time_profiles),
         *_of_kind("exchange_rate", before.exchange_rates, after.exchange_rates),
         *_of_kind("rate_table", before.rate_tables, after.rate_tables),
+        *_of_kind("template", before.templates, after.templates),
         *_of_kind("client", before.clients, after.clients),
         *_of_accounts(before, after),
     )
@@ -144,10 +148,24 @@ def _of_item(kind: str, name: str, before: Item | None, after: Item) -> Iterator
     """Yield what differs; of something new, its existence and each field that says anything."""
     if before is None:
         yield Change(kind, name, CREATED, None, True)
-    for key, value in after.fields.items():
+    gone = (before.fields.keys() - after.fields.keys()) if before else ()
+    for key, value in (*after.fields.items(), *((key, None) for key in gone)):
         earlier = before.fields.get(key) if before else None
-        if earlier == value or (before is None and value in (None, "", [])):
+        if earlier == value or (before is None and _says_nothing(kind, key, value)):
             continue
         if key in _SECRETS:
             earlier, value = (MASK if earlier else None), (MASK if value else None)
-        yield Change(kind, name, key, earlier, value)
+        yield Change(kind, name, key, earlier, value, before.id if before else None)
+    if before is not None and (own := _moved(before, after)):
+        yield Change(kind, name, OWN, *own, before.id)
+
+
+def _says_nothing(kind: str, key: str, value: Any) -> bool:
+    """Tell whether a field of something new is as it is where nobody sets it."""
+    return value in (None, "", []) or (kind == "client" and value == DEFAULTS[key])
+
+
+def _moved(before: Item, after: Item) -> tuple[list[str], list[str]] | None:
+    """Return which fields without another value a client sets himself before and after, if these differ."""
+    moved = [key for key in before.own ^ after.own if before.fields[key] == after.fields[key]]
+    return (sorted(before.own & {*moved}), sorted(after.own & {*moved})) if moved else None

@@ -5,17 +5,16 @@ a definitions file; the parts of a section have a point: `low_balance.threshold`
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
 
-from billing_core.admin.definitions import exchange_rate_name
+from billing_core.admin.client_fields import COMPANY, DEFAULTS, IN_COMPANY, PLAIN, value_of
+from billing_core.admin.definition import Fields, exchange_rate_name
 from billing_core.admin.week_spans import written_span
 from billing_core.storage import tables
 from billing_core.storage.definition_rows import kept_span
-
-Fields = dict[str, Any]
 
 ACCOUNT_FIELDS = (
     "name",
@@ -28,30 +27,6 @@ ACCOUNT_FIELDS = (
     "term",
     "price_per_minute_max",
 )
-COMPANY = "company."
-
-# Fields of a client that stand in a column of the same name, and those whose column has another.
-CLIENT_COLUMNS = (
-    "status",
-    "currency",
-    "timezone",
-    "tags",
-    "bill_by",
-    "postpaid",
-    "credit",
-    "capacity",
-    "term_capacity",
-    "locale",
-    "charge_max",
-    "refuse_losses",
-)
-SECTION_COLUMNS = {
-    "low_balance.threshold": "low_balance_threshold",
-    "low_balance.capacity": "low_balance_capacity",
-    "concurrency.policy": "concurrency",
-    "concurrency.calls": "concurrency_calls",
-    "concurrency.seconds": "concurrency_seconds",
-}
 
 # Fields of a rate table but its parent, with their columns.
 RATE_TABLE_COLUMNS = {
@@ -64,14 +39,20 @@ RATE_TABLE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One definition; `id` is None until it is in the database."""
+    """One definition; `id` is None until it is in the database.
+
+    `own` are those fields of a client that he sets himself; all others are his template's or default.
+    `version` is the catalogue's that last changed a client.
+    """
 
     id: int | None
     fields: Fields
+    own: frozenset[str] = frozenset()
+    version: int = 0
 
     def changed(self, fields: Mapping[str, Any]) -> "Item":
         """Return the item with these fields set."""
-        return Item(self.id, {**self.fields, **fields})
+        return replace(self, fields={**self.fields, **fields})
 
 
 Named = dict[str, Item]
@@ -81,7 +62,7 @@ Named = dict[str, Item]
 class Inventory:
     """All that many have in common, the clients that matter, and their accounts by client.
 
-    An exchange rate never has an id; its name is all of its key.
+    An exchange rate never has an id; its name is all of its key. A template has only the fields it sets.
     """
 
     resellers: Named = field(default_factory=dict)
@@ -90,24 +71,31 @@ class Inventory:
     accounts: dict[str, list[Item]] = field(default_factory=dict)
     time_profiles: Named = field(default_factory=dict)
     exchange_rates: Named = field(default_factory=dict)
+    templates: Named = field(default_factory=dict)
 
 
 def inventory(
-    connection: Connection, client_names: Collection[str], rate_table_names: Collection[str]
+    connection: Connection,
+    client_names: Collection[str],
+    rate_table_names: Collection[str] = (),
+    template_names: Collection[str] = (),
 ) -> Inventory:
-    """Read all but clients, and the clients with these names or using these rate tables."""
+    """Read all but clients, and the clients with these names or using these rate tables or templates."""
     resellers = _resellers(connection)
     rate_tables = _rate_tables(connection)
-    references = _References(resellers, rate_tables)
+    templates = _templates(connection)
+    references = _References(resellers, rate_tables, templates)
     table_ids = {rate_tables[name].id for name in rate_table_names if name in rate_tables}
+    template_ids = {templates[name].id for name in template_names if name in templates}
     client = tables.client
     wanted = or_(
         among(client.c.name, client_names),
         among(client.c.rate_table_id, table_ids),
         among(client.c.term_rate_table_id, table_ids),
+        among(client.c.template_id, template_ids),
     )
     clients = {
-        row.name: Item(row.id, references.client_fields(row))
+        row.name: Item(row.id, references.client_fields(row), frozenset(row.own), row.changed_in)
         for row in connection.execute(select(client).where(wanted))
     }
     return Inventory(
@@ -117,6 +105,7 @@ def inventory(
         _accounts(connection, clients),
         _time_profiles(connection),
         _exchange_rates(connection),
+        templates,
     )
 
 
@@ -143,6 +132,13 @@ def _rate_tables(connection: Connection) -> Named:
             | {"parent": names.get(row.parent_id)},
         )
         for row in rows
+    }
+
+
+def _templates(connection: Connection) -> Named:
+    return {
+        row.name: Item(row.id, {key: value_of(key, kept) for key, kept in row.fields.items()})
+        for row in connection.execute(select(tables.template))
     }
 
 
@@ -173,17 +169,22 @@ def _accounts(connection: Connection, clients: Named) -> dict[str, list[Item]]:
 class _References:
     """The names that ids in a row of `client` stand for."""
 
-    def __init__(self, resellers: Named, rate_tables: Named) -> None:
+    def __init__(self, resellers: Named, rate_tables: Named, templates: Named) -> None:
         self._resellers = {item.id: name for name, item in resellers.items()}
         self._rate_tables = {item.id: name for name, item in rate_tables.items()}
+        self._templates = {item.id: name for name, item in templates.items()}
 
     def client_fields(self, row: Row[Any]) -> Fields:
-        plain = {key: getattr(row, key) for key in CLIENT_COLUMNS}
-        sections = {field: getattr(row, column) for field, column in SECTION_COLUMNS.items()}
+        found = {field.key: getattr(row, field.column) for field in PLAIN}
         company = {COMPANY + key: value for key, value in row.company.items()}
         references = {
             "reseller": self._resellers.get(row.reseller_id),
+            "template": self._templates.get(row.template_id),
             "rate_table": self._rate_tables.get(row.rate_table_id),
             "term_rate_table": self._rate_tables.get(row.term_rate_table_id),
         }
-        return plain | references | sections | company
+        return found | references | _EMPTY_COMPANY | company
+
+
+# The column `company` has only what somebody wrote there.
+_EMPTY_COMPANY: Fields = {field.key: DEFAULTS[field.key] for field in IN_COMPANY}

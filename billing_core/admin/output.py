@@ -4,9 +4,10 @@ With `--json` only the document goes to stdout, everything else to stderr. Money
 string without exponent, a time as RFC 3339 in UTC.
 """
 
+import csv
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -45,11 +46,24 @@ def readable(value: object) -> str:
             return plain(value)
         case datetime():
             return instant(value)
+        case date():
+            return value.isoformat()
         case list() | tuple():
-            return ", ".join(map(readable, value))
+            return ", ".join(map(_quoted, value))
         case _:
             text = str(value)
             return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _quoted(item: object) -> str:
+    """Write an item of a list as CSV does, so that `items` finds it again."""
+    text = readable(item)
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
+def items(text: str) -> list[str]:
+    """Return the items of a list as `readable` writes it."""
+    return next(csv.reader([text], skipinitialspace=True), [])
 
 
 def _visible(character: str) -> str:
@@ -63,6 +77,8 @@ def json_value(value: object) -> str:
             return plain(value)
         case datetime():
             return instant(value)
+        case date():
+            return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 

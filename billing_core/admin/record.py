@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,20 +10,12 @@ from sqlalchemy import Connection, Table, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_core.admin import bulk
-from billing_core.admin.audit import Author, write_audit
+from billing_core.admin.audit import Author, Owners, write_audit
+from billing_core.admin.client_fields import IN_COMPANY, PLAIN, json_form
 from billing_core.admin.counters import counter_changes, write_counters
-from billing_core.admin.difference import Diff
-from billing_core.admin.inventory import (
-    CLIENT_COLUMNS,
-    COMPANY,
-    RATE_TABLE_COLUMNS,
-    SECTION_COLUMNS,
-    Fields,
-    Inventory,
-    Item,
-    Named,
-    among,
-)
+from billing_core.admin.definition import Fields
+from billing_core.admin.difference import Diff, label
+from billing_core.admin.inventory import RATE_TABLE_COLUMNS, Inventory, Item, Named, among
 from billing_core.admin.rates_changes import RatesPlan
 from billing_core.admin.rates_changes import write as write_rates
 from billing_core.admin.week_spans import read_span
@@ -53,6 +46,7 @@ def record(
     )
     _write_exchange_rates(connection, before, after)
     _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_rows(after, version))
+    _write(connection, tables.template, before.templates, after.templates, _template_rows(after))
     _write(connection, tables.client, before.clients, after.clients, _client_rows(after, version))
     _write_balances(connection, before, after)
     _write_accounts(connection, before, after)
@@ -61,7 +55,7 @@ def record(
         assert table_id is not None
         write_rates(connection, table_id, rates[name], author)
     _mark_changed(connection, before, after, with_rates, version)
-    write_audit(connection, diff, author, now)
+    write_audit(connection, diff, author, now, _owners(after))
     connection.execute(update(tables.catalogue).values(version=version))
     write_counters(connection, counter_changes(before, after))
 
@@ -74,13 +68,14 @@ def _with_ids(connection: Connection, after: Inventory) -> Inventory:
         _accounts_with_ids(connection, after.accounts),
         _named_with_ids(connection, tables.time_profile, after.time_profiles),
         after.exchange_rates,
+        _named_with_ids(connection, tables.template, after.templates),
     )
 
 
 def _named_with_ids(connection: Connection, table: Table, items: Named) -> Named:
     ids = bulk.new_ids(connection, table, sum(item.id is None for item in items.values()))
     return {
-        name: item if item.id is not None else Item(next(ids), item.fields) for name, item in items.items()
+        name: item if item.id is not None else replace(item, id=next(ids)) for name, item in items.items()
     }
 
 
@@ -88,7 +83,7 @@ def _accounts_with_ids(connection: Connection, accounts: dict[str, list[Item]]) 
     count = sum(item.id is None for items in accounts.values() for item in items)
     ids = bulk.new_ids(connection, tables.account, count)
     return {
-        client: [item if item.id is not None else Item(next(ids), item.fields) for item in items]
+        client: [item if item.id is not None else replace(item, id=next(ids)) for item in items]
         for client, items in accounts.items()
     }
 
@@ -141,25 +136,38 @@ def _table_rows(after: Inventory, version: int) -> dict[str, Fields]:
 
 
 def _client_rows(after: Inventory, version: int) -> dict[str, Fields]:
-    resellers, rate_tables = _ids(after.resellers), _ids(after.rate_tables)
+    resellers, rate_tables, templates = map(_ids, (after.resellers, after.rate_tables, after.templates))
     return {
         name: {
             "id": item.id,
             "name": name,
-            **{column: item.fields[column] for column in CLIENT_COLUMNS},
-            **{column: item.fields[field] for field, column in SECTION_COLUMNS.items()},
+            **{field.column: item.fields[field.key] for field in PLAIN},
+            "template_id": templates[item.fields["template"]],
             "reseller_id": resellers[item.fields["reseller"]],
             "rate_table_id": rate_tables[item.fields["rate_table"]],
             "term_rate_table_id": rate_tables[item.fields["term_rate_table"]],
             "company": _company(item.fields),
+            "own": sorted(item.own),
             "changed_in": version,
         }
         for name, item in after.clients.items()
     }
 
 
+def _template_rows(after: Inventory) -> dict[str, Fields]:
+    return {
+        name: {
+            "id": item.id,
+            "name": name,
+            "fields": {key: json_form(value) for key, value in item.fields.items()},
+        }
+        for name, item in after.templates.items()
+    }
+
+
 def _company(fields: Fields) -> dict[str, Any]:
-    return {key.removeprefix(COMPANY): value for key, value in fields.items() if key.startswith(COMPANY)}
+    """Return what is kept of the parts of `company`: those that say something."""
+    return {field.column: fields[field.key] for field in IN_COMPANY if fields[field.key]}
 
 
 def _ids(items: Named) -> dict[str | None, int | None]:
@@ -197,6 +205,17 @@ def _write_accounts(connection: Connection, before: Inventory, after: Inventory)
     bulk.insert(connection, tables.account, rows)
     changed = [item for _, item in pairs if item.id in known and known[item.id] is not item]
     bulk.update(connection, tables.account, [{"id": item.id, **item.fields} for item in changed])
+
+
+def _owners(after: Inventory) -> Owners:
+    """Return of every client and account its id, and the id of the client whom it concerns."""
+    ids = {name: item.id for name, item in after.clients.items()}
+    accounts = {
+        ("account", f"{client}/{label(item)}"): (item.id, ids[client])
+        for client, items in after.accounts.items()
+        for item in items
+    }
+    return accounts | {("client", name): (id, id) for name, id in ids.items()}
 
 
 # --- what workers and people follow changes by ------------------------------------------------------

@@ -211,7 +211,7 @@ def test_a_new_client_must_name_his_currency(billing: Billing) -> None:
     result = billing.apply('[[client]]\nname = "New"\n')
 
     assert result.code == 1
-    assert 'client.currency: missing; "New" is new' in result.err
+    assert 'client.currency: missing; "New" needs one' in result.err
 
 
 def test_a_file_that_is_not_there_is_told_in_a_sentence(billing: Billing) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from served import REPOSITORY, Daemon, served
 from sqlalchemy.engine import URL, make_url
 
-from billing_core.admin import definitions
+from billing_core.admin import client_definition, definitions
 from billing_core.admin.command_line import SUBCOMMANDS
 from billing_core.denial import Denial
 from billing_core.storage.connection import connect
@@ -35,8 +35,8 @@ CONFIG_SECTIONS: dict[str, type[BaseModel]] = {
 DEFINITION_SECTIONS: dict[str, type[BaseModel]] = {
     "reseller": definitions.Reseller,
     "rate_table": definitions.RateTable,
-    "client": definitions.Client,
-    "account": definitions.Account,
+    "client": client_definition.Client,
+    "account": client_definition.Account,
 }
 KEYS = {
     f"{section}.{key}"
