@@ -1,9 +1,15 @@
-"""Fixtures for every test that needs a database."""
+"""What all tests share: the server for those that need a database, and no test that a busy machine fails."""
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from postgres import PostgresServer, running_server
+
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
