@@ -89,7 +89,7 @@ def opens_generation(session: Session, report: Report, now: datetime) -> bool:
     implied_start_at = report.implied_start_at(now)
     if facts.ended:
         # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
-        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or session.closed_at or session.opened_at
+        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or _closed_at(session)
         return implied_start_at > ended_at + GENERATION_TOLERANCE
     if report.kind is Kind.INTERIM:
         return False  # The same call goes on, or another whose Stop will tell; Interims may go backwards.
@@ -98,8 +98,12 @@ def opens_generation(session: Session, report: Report, now: datetime) -> bool:
     if began_at is not None and implied_start_at <= began_at + GENERATION_TOLERANCE:
         return False
     begun_by_ours = now - timedelta(seconds=_bounded(report.session_seconds))
-    ended_at = session.closed_at or session.opened_at
-    return min(implied_start_at, begun_by_ours) > ended_at + GENERATION_TOLERANCE
+    return min(implied_start_at, begun_by_ours) > _closed_at(session) + GENERATION_TOLERANCE
+
+
+def _closed_at(session: Session) -> datetime:
+    """Return when a leg ended by our clock: never before it began, though the clock was set back."""
+    return max(session.closed_at or session.opened_at, session.opened_at)
 
 
 def is_of_earlier_generation(session: Session, report: Report, now: datetime) -> bool:
@@ -109,10 +113,14 @@ def is_of_earlier_generation(session: Session, report: Report, now: datetime) ->
     """
     if session.generation == 0:
         return False
+    if report.event_at is None and now < session.last_heard_at:
+        return False  # Our clock was set back, and dates nothing: a Stop that is dropped would be lost.
     implied_start_at = report.implied_start_at(now)
     began_at, ended_at = session.earlier_began_at, session.earlier_ended_at
     if report.event_at is None or began_at is None:
-        return implied_start_at < session.opened_at - GENERATION_TOLERANCE
+        # With nothing to compare its dates with, a switch's slow clock alone must not lose us a call.
+        by_ours = now - timedelta(seconds=report.delay_seconds + _bounded(report.session_seconds))
+        return max(implied_start_at, by_ours) < session.opened_at - GENERATION_TOLERANCE
     last = ended_at or began_at + GENERATION_TOLERANCE
     return began_at - GENERATION_TOLERANCE <= implied_start_at <= last
 

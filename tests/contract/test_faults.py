@@ -279,6 +279,17 @@ def test_our_own_clock_may_step_during_a_call_r_31(world: World, step: float) ->
     assert world.state().balances[ALICE].reserved == 0
 
 
+def test_a_start_that_comes_again_after_our_clock_was_set_back_is_of_the_same_call_r_31(world: World) -> None:
+    charging = world.charging()
+    told(charging, request(), now=NOON)
+    told(charging, stop(60), now=at(65 - 3600))
+    again = told(charging, start(), stop(60), now=at(70))
+    audit(world.state())
+
+    assert again.is_duplicate
+    assert world.state().live(ALICE) == Decimal("9.40")
+
+
 def test_a_price_that_changes_during_the_call_is_not_its_price_r_32(world: World) -> None:
     definitions = catalogue()
     charging = Charging(world.new_storage(), definitions, Limits())
@@ -354,6 +365,31 @@ def test_a_reused_name_of_a_switch_with_a_slow_clock_is_charged_as_another_call_
 
     assert world.state().live(ALICE) == Decimal("8.80")
     assert len(world.state().last_xdrs()) == 2
+
+
+def test_a_reused_name_of_which_no_date_was_told_before_is_charged_with_a_slow_clock_r_09_r_30(
+    world: World,
+) -> None:
+    charging = world.charging()
+    told(charging, request(), now=NOON)
+    told(charging, interim(30, event_at=at(30) + SLOW), now=at(30))
+    world.sweep().run(at(1_000_000))
+    told(charging, request(), now=at(1_000_000))
+    told(charging, stop(60, event_at=at(1_000_060) + SLOW), now=at(1_000_060))
+    audit(world.state())
+
+    assert [xdr.duration_seconds for xdr in world.state().last_xdrs().values()] == [30, 60]
+
+
+def test_a_stop_without_a_date_is_kept_though_our_clock_was_set_back_r_09_r_31(world: World) -> None:
+    charging = world.charging()
+    told(charging, request(), stop(30), now=NOON)
+    told(charging, request(), now=at(9000))
+    told(charging, start(), now=at(9005))
+    told(charging, stop(60), now=at(9065 - 3600))
+    audit(world.state())
+
+    assert [xdr.duration_seconds for xdr in world.state().last_xdrs().values()] == [30, 60]
 
 
 def test_a_call_that_is_asked_about_again_after_its_release_is_no_other_call_r_27_r_30(world: World) -> None:

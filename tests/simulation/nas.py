@@ -77,12 +77,21 @@ class Call:
     ended: bool = False
     disconnected: bool = False
     told_seconds: int | None = None
+    apart: frozenset[Leg] = frozenset()
+    """The legs whose name was free when the call began: nobody may take them for those of an earlier call."""
     acknowledged: dict[tuple[Kind, Leg], Report] = field(default_factory=dict)
 
     @property
     def is_shortened(self) -> bool:
         """Tell whether it lasted shorter than the caller wanted."""
         return self.told_seconds is not None and self.told_seconds < self.wanted_seconds
+
+    def legs(self, nas: str) -> dict[Leg, bytes]:
+        """Return its legs at that switch, with their keys."""
+        found = {Leg.ORIGINATION: self.key}
+        if self.has_vendor:
+            found[Leg.TERMINATION] = leg_key(nas, self.call_id, Leg.TERMINATION, "203.0.113.20")
+        return found
 
 
 class Nas:
@@ -225,16 +234,14 @@ class Nas:
     # --- records ------------------------------------------------------------------------------------
 
     def _tell(self, call: Call, kind: Kind, seconds: int | None = None) -> None:
-        legs = (Leg.ORIGINATION, Leg.TERMINATION) if call.has_vendor else (Leg.ORIGINATION,)
-        for leg in legs:
-            detail = "203.0.113.20" if leg is Leg.TERMINATION else ""
+        for leg, key in call.legs(self.name).items():
             told = a_report(
                 kind,
                 call.call_id,
                 leg,
                 nas=self.name,
                 nas_box=self.name,
-                leg_keys=(leg_key(self.name, call.call_id, leg, detail),),
+                leg_keys=(key,),
                 name=call.caller,
                 ip=None,
                 called=call.number,

@@ -205,7 +205,10 @@ class World:
         caller = f"client {chance.choice([*CONCURRENCIES, SLICED_ID, SLICED_ID, POSTPAID_ID])}"
         wanted = chance.choice([0, 1, 2, 3, 59, 60, 61, chance.randrange(300), chance.randrange(2500)])
         switch = chance.choice(self.switches)
-        switch.place(caller, chance.choice(NUMBERS), chance.randrange(5, 25), wanted, chance.random() < 0.4)
+        call = switch.place(
+            caller, chance.choice(NUMBERS), chance.randrange(5, 25), wanted, chance.random() < 0.4
+        )
+        call.apart = self.auditor.told_apart(call, switch.name, self.now())
 
     def _payment(self) -> None:
         self._pay(self.chance.choice(list(CONCURRENCIES)), Decimal(self.chance.choice(["0.01", "3", "10"])))

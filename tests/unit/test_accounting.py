@@ -311,12 +311,14 @@ def test_a_stop_that_dates_its_end_twice_is_never_of_a_generation_after_itself(a
 def test_a_record_that_began_before_the_accept_is_of_the_earlier_generation():
     later = leg(generation=1, opened_at=at(1000), authorized_at=at(1000))
 
-    assert is_of_earlier_generation(later, stop(60, event_at=at(60)), at(1001))
+    assert is_of_earlier_generation(later, stop(60, event_at=at(60), delay_seconds=941), at(1001))
     assert is_of_earlier_generation(later, stop(500, event_at=at(1100)), at(1100))
     assert not is_of_earlier_generation(later, stop(60, event_at=at(1060)), at(1060))
     # The switch's clock may be two minutes behind.
     assert not is_of_earlier_generation(later, start(event_at=at(880)), at(1000))
     assert not is_of_earlier_generation(leg(), stop(60, event_at=at(-9000)), NOON)
+    # Or far behind: alone it says nothing.
+    assert not is_of_earlier_generation(later, stop(60, event_at=at(-2540)), at(1060))
 
 
 def test_a_garbage_duration_does_not_date_a_record():
