@@ -335,6 +335,11 @@ def test_the_longest_values_fill_their_attribute_to_255_octets() -> None:
     assert len(encode("Cisco-AVPair", "x" * 247)) == 255
 
 
+@pytest.mark.parametrize("octets", [b"0x4142", b"65", b"300", b"\0\xff"])
+def test_octets_go_out_as_they_are_whatever_they_look_like_y_21(octets: bytes) -> None:
+    assert encode("Class", octets) == bytes((25, len(octets) + 2)) + octets
+
+
 def test_a_name_nobody_has_defined_is_our_mistake() -> None:
     with pytest.raises(KeyError):
         Attributes([]).text("User-Nmae")

@@ -109,6 +109,17 @@ def test_chap_proves_against_the_challenge_that_was_sent_p_083(password: str, ch
     assert found.proves(password)
 
 
+def test_chap_takes_a_password_with_its_spaces_y_20() -> None:
+    found = credential(chap(" sec ret "))
+
+    assert found is not None
+    assert [found.proves(password) for password in (" sec ret ", "sec ret", " sec ret")] == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_an_empty_chap_challenge_counts_as_none() -> None:
     found = credential(chap("secret") + bytes((60, 2)))
 

@@ -276,6 +276,14 @@ def test_every_accept_limits_the_call(dialect: Dialect) -> None:
     assert dialect.vsa_form is not VsaForm.NONE or Limit.SESSION_TIMEOUT in dialect.limit_attributes
 
 
+@pytest.mark.parametrize("name", DIALECTS)
+def test_no_accept_says_how_often_a_switch_reports_p_091(name: str) -> None:
+    kinds = [kind for kind, _ in spelled(reply("60", Nas("gw", None, SECRET, name)))]
+
+    assert CLASS in kinds
+    assert 85 not in kinds
+
+
 def test_numbers_that_two_files_use_differently_do_not_go_together() -> None:
     directory = dictionary_directory()
     clashes = {
