@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from operator import itemgetter
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
@@ -84,10 +85,8 @@ def _lines(
     # Programs that write a wrong size are common, and rows beyond it would be lost.
     sheet.reset_dimensions()
     names: list[str] = []
-    for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
-        if number > _ROWS_MAX:
-            fault(0, "", f"has a row beyond {_ROWS_MAX:,}, the last that a sheet can have; save it again")
-            return
+    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    for number, values in filter(itemgetter(1), islice(rows, _ROWS_MAX)):
         if number % _ROWS_PER_PROGRESS == 0 and rows_expected:
             progress(min(1.0, number / rows_expected))
         try:
@@ -101,6 +100,8 @@ def _lines(
             cells += [""] * (len(names) - len(cells))
             names = names or cells
             yield number, cells
+    if next(rows, None) is not None:
+        fault(0, "", f"has a row beyond {_ROWS_MAX:,}, the last that a sheet can have; save it again")
 
 
 def _explain(number: int, names: Sequence[str], values: Sequence[Any], fault: _Fault) -> None:
