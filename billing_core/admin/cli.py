@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever reads stdout has seen enough; the interpreter must not stumble over it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except EOFError:
+        output.error("the terminal was closed before all questions were answered; nothing was changed")
     except KeyboardInterrupt:
         return _INTERRUPTED
     return FAILED

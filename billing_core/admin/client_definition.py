@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from billing_core.admin.definition import Definition, Emptiable, Parts, Whole
+from billing_core.admin.client_fields import FIELDS, WHOLE_SECTIONS
+from billing_core.admin.definition import Definition, Emptiable, Fields, Parts, Whole, default_fields
 from billing_core.admin.definition_values import (
     AccountName,
     Ani,
@@ -29,6 +30,7 @@ from billing_core.settings import (
     Timezone,
     default,
     different,
+    nearest,
     one_of,
     words,
 )
@@ -167,3 +169,22 @@ class Client(_ClientFields):
     template: Name | None = None
     if_version: Annotated[int, Field(ge=0)] | None = None
     account: Array[Account] = ()
+
+
+DEFAULTS: Fields = {
+    key: value
+    for key, value in default_fields(Client, {key.partition(".")[0] for key in FIELDS}).items()
+    if key in FIELDS
+}
+"""What a new client has where nothing is named."""
+
+
+def named_fields(word: str) -> tuple[str, ...]:
+    """Return the fields that *word* names, a field or a whole section; raise ValueError."""
+    if word in WHOLE_SECTIONS:
+        return WHOLE_SECTIONS[word]
+    if word in FIELDS and word.partition(".")[0] not in WHOLE_SECTIONS:
+        return (word,)
+    if parts := tuple(key for key in FIELDS if key.startswith(f"{word}.")):
+        return parts
+    raise ValueError(f'"{word}" is not a field of clients{nearest(word, [*FIELDS, *WHOLE_SECTIONS])}')

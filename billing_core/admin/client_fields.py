@@ -1,7 +1,8 @@
 """Every field of a client in one table: where it is kept, what kind of value it is, where it belongs.
 
 Lists, searches, exports, flags of commands, templates and the audit's undo are all made from it. A field
-is called as in a definitions file, with a point before the parts of a section.
+is called as in a definitions file, with a point before the parts of a section. What a definition may say
+of it stands in `client_definition`.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from billing_core.admin.client_definition import Client
-from billing_core.admin.definition import Fields, default_fields
 from billing_core.money import plain
-from billing_core.settings import nearest
 
 COMPANY = "company."
 
@@ -131,24 +129,6 @@ PLAIN = tuple(field for field in FIELDS.values() if not (field.in_company or fie
 
 WHOLE_SECTIONS = {"concurrency": ("concurrency.policy", "concurrency.calls", "concurrency.seconds")}
 """Sections that are set and unset as a whole, with the fields that they are."""
-
-DEFAULTS: Fields = {
-    key: value
-    for key, value in default_fields(Client, {key.partition(".")[0] for key in FIELDS}).items()
-    if key in FIELDS
-}
-"""What a new client has where nothing is named."""
-
-
-def named_fields(word: str) -> tuple[str, ...]:
-    """Return the fields that *word* names, a field or a whole section; raise ValueError."""
-    if word in WHOLE_SECTIONS:
-        return WHOLE_SECTIONS[word]
-    if word in FIELDS and word.partition(".")[0] not in WHOLE_SECTIONS:
-        return (word,)
-    if parts := tuple(key for key in FIELDS if key.startswith(f"{word}.")):
-        return parts
-    raise ValueError(f'"{word}" is not a field of clients{nearest(word, [*FIELDS, *WHOLE_SECTIONS])}')
 
 
 def json_form(value: Any) -> Any:

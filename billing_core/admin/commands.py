@@ -1,18 +1,15 @@
 """What each subcommand of `billing` does: ask a module for values, and write them."""
 
 from argparse import Namespace
-from itertools import islice
 
-from billing_core.admin import clients, quote, verify
+from billing_core.admin import change_output, clients, quote, verify
 from billing_core.admin.apply import apply_files
 from billing_core.admin.audit import operator
 from billing_core.admin.database import Database
-from billing_core.admin.difference import Diff
 from billing_core.admin.output import FAILED, OK, Output, readable
 from billing_core.limits import Limits
 
 _SHOWN_MAX = 20
-_CHANGES_SHOWN_MAX = 1000
 
 
 def apply(arguments: Namespace, database: Database, output: Output) -> int:
@@ -24,26 +21,10 @@ def apply(arguments: Namespace, database: Database, output: Output) -> int:
         operator(),
         through,
         dry_run=arguments.dry_run,
-        announce=None if output.is_json else lambda found: _show_diff(found, output),
+        announce=lambda found: change_output.show(found, output),
     )
-    for warning in islice((warning for rates in diff.rates for warning in rates.warnings), _SHOWN_MAX):
-        output.error(f"warning: {warning}")
-    if output.is_json:
-        output.document({"dry_run": arguments.dry_run, **diff.record()})
-    elif not diff:
-        output.say("nothing to change")
-    elif arguments.dry_run:
-        output.say("dry run: nothing was applied")
-    else:
-        output.say(f"applied as catalogue version {diff.version}")
+    change_output.tell(diff, output, dry_run=arguments.dry_run)
     return OK
-
-
-def _show_diff(diff: Diff, output: Output) -> None:
-    for line in islice(diff.lines(), _CHANGES_SHOWN_MAX):
-        output.say(line)
-    if (more := len(diff.changes) - _CHANGES_SHOWN_MAX) > 0:
-        output.say(f"... and {more} more; --json shows all")
 
 
 def clients_list(arguments: Namespace, database: Database, output: Output) -> int:

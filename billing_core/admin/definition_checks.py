@@ -6,7 +6,7 @@ Each check is given the document with None in place of each value that is faulty
 from collections.abc import Iterator
 from typing import Any
 
-from billing_core.admin.client_fields import named_fields
+from billing_core.admin.client_definition import named_fields
 from billing_core.admin.definition_values import ip, moment, number
 from billing_core.client import Policy
 from billing_core.settings import Document, Fault, KeyPath, repeated

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from billing_core.admin import panel_password
-from billing_core.admin.client_definition import Client, Template
-from billing_core.admin.client_fields import DEFAULTS, FIELDS, named_fields
+from billing_core.admin.client_definition import DEFAULTS, Client, Template, named_fields
+from billing_core.admin.client_fields import FIELDS
 from billing_core.admin.definition import Definition, Fields, flat
 from billing_core.admin.definitions import Definitions
 from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named

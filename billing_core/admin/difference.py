@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing_core.admin.client_fields import DEFAULTS
+from billing_core.admin.client_definition import DEFAULTS
 from billing_core.admin.inventory import Inventory, Item, Named
 from billing_core.admin.output import Record, readable
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
 
-from billing_core.admin.client_fields import COMPANY, DEFAULTS, IN_COMPANY, PLAIN, value_of
+from billing_core.admin.client_definition import DEFAULTS
+from billing_core.admin.client_fields import COMPANY, IN_COMPANY, PLAIN, value_of
 from billing_core.admin.definition import Fields, exchange_rate_name
 from billing_core.admin.week_spans import written_span
 from billing_core.storage import tables

@@ -1,10 +1,10 @@
 """What each subcommand of `billing rates` does: ask a module for values, and write them."""
 
-import sys
 from argparse import Namespace
 
 from sqlalchemy import Connection
 
+from billing_core.admin import prompts
 from billing_core.admin.audit import Author, operator
 from billing_core.admin.clients import found_client
 from billing_core.admin.database import Database
@@ -39,9 +39,10 @@ def rates_import(arguments: Namespace, database: Database, output: Output) -> in
             bar.hide()
             _show(change, output)
 
-        done = import_rates(
-            connection, order, author, show=show, agree=lambda change: _asked(output), progress=bar
-        )
+        def agree(_change: RatesChange) -> bool:
+            return prompts.agreed("Import all the same?", output)
+
+        done = import_rates(connection, order, author, show=show, agree=agree, progress=bar)
     _tell(done, arguments.dry_run, output)
     return OK
 
@@ -87,19 +88,6 @@ def _show(change: RatesChange, output: Output) -> None:
         output.error(f"warning: {warning}")
     if (more := change.warned - len(change.warnings)) > 0:
         output.error(f"warning: ... and {more} more")
-
-
-def _asked(output: Output) -> bool:
-    """Ask whoever sits at a terminal; elsewhere the answer is no."""
-    if output.is_json or not _is_terminal():
-        return False
-    sys.stderr.write("Import all the same? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _tell(done: Done, is_dry_run: bool, output: Output) -> None:

@@ -15,9 +15,12 @@ _LISTED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at one place of a file, and what would be right; line 0 is the file as a whole."""
+    """What is wrong at one place of a file, and what would be right; line 0 is the file as a whole.
 
-    file: Path
+    What no file says has a place in words, such as `client Customer A`.
+    """
+
+    file: Path | str
     line: int
     key: str
     message: str

@@ -10,7 +10,7 @@ from billing_command import Billing
 from openpyxl import Workbook
 from sqlalchemy import text
 
-from billing_core.admin import rates_commands, rates_import
+from billing_core.admin import prompts, rates_import
 from billing_core.admin.audit import Author
 from billing_core.admin.output import CommandError
 from billing_core.admin.rates_import import Order, import_rates
@@ -145,7 +145,7 @@ def test_somebody_at_a_terminal_is_asked(
 ) -> None:
     path = selling.file("free.csv", HEADER + "44,0,0")
     monkeypatch.setattr("sys.stdin", StringIO(answer))
-    monkeypatch.setattr(rates_commands, "_is_terminal", lambda: True)
+    monkeypatch.setattr(prompts, "can_ask", lambda output: True)
 
     result = selling("rates", "import", "Retail", path)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_core.admin.client_definition import Account, Client, Concurrency
-from billing_core.admin.client_fields import DEFAULTS
+from billing_core.admin.client_definition import DEFAULTS, Account, Client, Concurrency
 from billing_core.admin.definition import Fields, flat
 from billing_core.admin.definitions import (
     Definitions,

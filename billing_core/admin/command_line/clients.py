@@ -9,7 +9,9 @@ from billing_core.admin.command_line.arguments import (
     Subcommand,
     Subcommands,
     argument,
+    count,
 )
+from billing_core.admin.command_line.fields import setting_flags
 
 SUBCOMMANDS: Subcommands = {
     ("apply",): Subcommand(
@@ -29,5 +31,35 @@ SUBCOMMANDS: Subcommands = {
         "commands.clients_show",
         "Show one client",
         (NAME,),
+    ),
+    ("clients", "new"): Subcommand(
+        "client_edit_commands.clients_new",
+        "Define a new client; a terminal is asked for what no flag says",
+        (
+            argument("name", nargs="?", metavar="NAME", help="the client's name"),
+            *setting_flags(),
+            DRY_RUN,
+        ),
+    ),
+    ("clients", "set"): Subcommand(
+        "client_edit_commands.clients_set",
+        "Set fields of a client, and give others back to his template",
+        (
+            NAME,
+            *setting_flags(),
+            argument(
+                "--unset",
+                action="append",
+                metavar="FIELD",
+                help="give a field, as credit or panel.login, back to the template or to its default",
+            ),
+            argument(
+                "--if-version",
+                type=count,
+                metavar="N",
+                help="change nothing if he was changed after version N of the definitions",
+            ),
+            DRY_RUN,
+        ),
     ),
 }

@@ -1,0 +1,134 @@
+"""A change of definitions, whoever asks for it: compared, checked, shown, written and audited in one way.
+
+One transaction, which locks the row of `catalogue` first, so that only one program defines at a
+time. Calls go on meanwhile: nothing that a turn locks is touched before the last step.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from billing_core.admin.audit import Author
+from billing_core.admin.consistency import faults
+from billing_core.admin.definitions import Definitions
+from billing_core.admin.desired import Desired, desired
+from billing_core.admin.difference import Diff, RatesChange, differences
+from billing_core.admin.inventory import Inventory, among, inventory
+from billing_core.admin.locks import locked_catalogue, moment
+from billing_core.admin.rates_changes import RatesPlan, compare
+from billing_core.admin.rates_staging import stage
+from billing_core.admin.record import record
+from billing_core.settings import SettingsError
+from billing_core.storage.tables import definition_file
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Definitions, and the digests of the files they come from, if they come from files.
+
+    `rates` has an entry for each rate table with a rates file: where it is noted, and the file itself.
+    """
+
+    definitions: Definitions
+    digests: Mapping[str, str] = field(default_factory=dict)
+    rates: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
+
+
+def change(
+    engine: Engine,
+    sources_of: Callable[[Connection], Sequence[Source]],
+    author: Author,
+    *,
+    dry_run: bool = False,
+    announce: Callable[[Diff], None] | None = None,
+) -> Diff:
+    """Make the database hold what *sources_of* says once the definitions are locked, and return what changed.
+
+    *author* stands in the audit. *announce* is given the difference before it is written. With *dry_run*
+    nothing is written. Raises SettingsError with every fault.
+    """
+    with engine.connect() as connection, connection.begin() as transaction:
+        version = locked_catalogue(connection)
+        now = moment(connection)
+        work = _Work(connection, sources_of(connection), now)
+        diff = work.diff(version)
+        if announce is not None:
+            announce(diff)
+        if dry_run:
+            transaction.rollback()
+        else:
+            work.write(diff, author)
+    return diff
+
+
+def known_digests(connection: Connection, sources: Sequence[Source]) -> dict[str, str]:
+    """Return the digests with which the files of *sources* were last applied."""
+    notes = {note for source in sources for note in source.digests}
+    statement = select(definition_file.c.path, definition_file.c.digest)
+    rows = connection.execute(statement.where(among(definition_file.c.path, notes)))
+    return {row.path: row.digest for row in rows}
+
+
+class _Work:
+    """What some definitions change, compared first and written then."""
+
+    def __init__(self, connection: Connection, sources: Sequence[Source], now: datetime) -> None:
+        self._connection = connection
+        self._sources = sources
+        self._digests = known_digests(connection, sources)
+        self._now = now
+        self._before = Inventory()
+        self._after = Desired(Inventory())
+        self._rates: dict[str, RatesPlan] = {}
+
+    def diff(self, version: int) -> Diff:
+        """Return what changes, compared with catalogue *version*; raise SettingsError with every fault."""
+        files = [source.definitions for source in self._sources]
+        self._before = inventory(
+            self._connection,
+            {client.name for file in files for client in file.clients},
+            {table.name for file in files for table in file.rate_tables if table.currency is not None},
+            {template.name for file in files for template in file.templates},
+        )
+        self._after = desired(self._before, files)
+        if found := list(faults(self._connection, self._before, self._after)):
+            raise SettingsError(sorted(found, key=lambda fault: (str(fault.file), fault.line)))
+        self._rates = dict(self._plans())
+        diff = Diff(version, differences(self._before, self._after.inventory), tuple(self._summaries()))
+        return Diff(version + 1, diff.changes, diff.rates) if diff else diff
+
+    def _plans(self) -> Iterator[tuple[str, RatesPlan]]:
+        """Yield what rates files change that are not as they were when last applied."""
+        for source in self._sources:
+            for table, (note, file) in source.rates.items():
+                if self._digests.get(note) != source.digests[note]:
+                    known = self._before.rate_tables.get(table)
+                    table_id = known.id if known else None
+                    staged = stage(self._connection, file, self._after.inventory.time_profiles)
+                    yield table, compare(self._connection, staged, table_id, table, self._now)
+
+    def _summaries(self) -> Iterator[RatesChange]:
+        for planned in self._rates.values():
+            yield planned.change
+
+    def write(self, diff: Diff, author: Author) -> None:
+        """Write what changes, and with which content the files were applied."""
+        for source in self._sources:
+            self._note_digests(source)
+        if diff:
+            record(
+                self._connection, self._before, self._after.inventory, self._rates, diff, author, self._now
+            )
+
+    def _note_digests(self, source: Source) -> None:
+        for note, digest in source.digests.items():
+            if self._digests.get(note) != digest:
+                values = {"digest": digest, "applied_at": self._now}
+                statement = upsert(definition_file).values(path=note, **values)
+                self._connection.execute(
+                    statement.on_conflict_do_update(index_elements=["path"], set_=values)
+                )

@@ -1,0 +1,38 @@
+"""Questions to whoever sits at a terminal; programs are never asked."""
+
+import getpass
+import sys
+
+from billing_core.admin.output import Output
+
+
+def can_ask(output: Output) -> bool:
+    """Tell whether somebody sits there who can be asked."""
+    return not output.is_json and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """Ask, and return the answer without spaces around it; raise EOFError when there is none to come."""
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.strip()
+
+
+def agreed(question: str, output: Output) -> bool:
+    """Ask for a yes; where nobody sits the answer is no."""
+    if not can_ask(output):
+        return False
+    try:
+        return ask(f"{question} [y/N]").lower() in {"y", "yes"}
+    except EOFError:
+        return False
+
+
+def secret(question: str, output: Output) -> str:
+    """Return what is typed without being shown; from a program, the first line of standard input."""
+    if can_ask(output):
+        return getpass.getpass(f"{question}: ")
+    return sys.stdin.readline().rstrip("\n")
