@@ -16,7 +16,8 @@ from billing_core.admin.output import OK, CommandError, Output
 def calls(arguments: Namespace, database: Database, output: Output) -> int:
     """List the legs under way."""
     with database.engine.connect() as connection:
-        output.records(reports.calls(connection, arguments.limit), reports.CALL_COLUMNS)
+        found = reports.calls(connection, arguments.limit, shows_numbers=arguments.show_numbers)
+        output.records(found, reports.CALL_COLUMNS)
     return OK
 
 
@@ -31,6 +32,7 @@ def xdrs(arguments: Namespace, database: Database, output: Output) -> int:
         until=arguments.until,
         is_unbillable=arguments.unbillable,
         limit=arguments.limit,
+        shows_numbers=arguments.show_numbers,
     )
     with database.engine.connect() as connection:
         found = reports.xdrs(connection, wanted)

@@ -67,7 +67,12 @@ def transactions_list(arguments: Namespace, database: Database, output: Output) 
     """List what changed a client's balance, and the balance it led to."""
     with database.engine.connect() as connection:
         found = transactions.transactions(
-            connection, arguments.name, arguments.since, arguments.until, arguments.limit
+            connection,
+            arguments.name,
+            arguments.since,
+            arguments.until,
+            arguments.limit,
+            shows_numbers=arguments.show_numbers,
         )
         output.records(found, transactions.COLUMNS)
     return OK

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, tuple_
 
 from billing_core.admin.clients import found_client
+from billing_core.admin.hidden_numbers import hidden
 from billing_core.admin.output import Record
 from billing_core.session import State
 from billing_core.storage.tables import account, client, session, xdr
@@ -55,7 +56,8 @@ class XdrFilter:
     """Which records are wanted; what is absent does not matter.
 
     `call` is a call id or a session id. `since` and `until` are compared with the moment that dates a
-    record; `until` itself is not wanted any more.
+    record; `until` itself is not wanted any more. With `shows_numbers` none are hidden, whatever clients
+    want.
     """
 
     client: str | None = None
@@ -64,9 +66,12 @@ class XdrFilter:
     until: datetime | None = None
     is_unbillable: bool = False
     limit: int | None = None
+    shows_numbers: bool = False
 
 
-def calls(connection: Connection, limit: int | None = None) -> Iterator[Record]:
+def calls(
+    connection: Connection, limit: int | None = None, *, shows_numbers: bool = False
+) -> Iterator[Record]:
     """Yield the legs under way, the longest first."""
     statement = (
         select(
@@ -86,6 +91,7 @@ def calls(connection: Connection, limit: int | None = None) -> Iterator[Record]:
             session.c.currency,
             session.c.known_seconds,
             session.c.nas,
+            client.c.hidden_numbers,
         )
         .outerjoin(client, client.c.id == session.c.client_id)
         .outerjoin(account, account.c.id == session.c.account_id)
@@ -93,7 +99,7 @@ def calls(connection: Connection, limit: int | None = None) -> Iterator[Record]:
         .order_by("since", session.c.leg_key)
         .limit(limit)
     )
-    for record in _records(connection, statement):
+    for record in hidden(_records(connection, statement), are_shown=shows_numbers):
         yield {**record, "state": State(record["state"]).name.lower()}
 
 
@@ -107,6 +113,7 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
             client.c.name.label("client"),
             _account_label,
             *(column for column in xdr.columns if column.name not in _INTERNAL),
+            client.c.hidden_numbers,
         )
         .outerjoin(client, client.c.id == xdr.c.client_id)
         .outerjoin(account, account.c.id == xdr.c.account_id)
@@ -124,9 +131,9 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
         statement = statement.where(xdr.c.dated_at < wanted.until)
     order = (xdr.c.dated_at, xdr.c.leg_key, xdr.c.generation)
     if wanted.limit is None:
-        return _records(connection, statement.order_by(*order))
+        return hidden(_records(connection, statement.order_by(*order)), are_shown=wanted.shows_numbers)
     newest = statement.order_by(*(column.desc() for column in order)).limit(wanted.limit)
-    return reversed(list(_records(connection, newest)))
+    return hidden(reversed(list(_records(connection, newest))), are_shown=wanted.shows_numbers)
 
 
 def _is_last_revision() -> Any:
@@ -139,6 +146,6 @@ def _is_last_revision() -> Any:
     )
 
 
-def _records(connection: Connection, statement: Select[Any]) -> Iterator[Record]:
+def _records(connection: Connection, statement: Select[Any]) -> Iterator[dict[str, Any]]:
     for row in connection.execution_options(yield_per=1000).execute(statement):
         yield dict(row._mapping)

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from billing_core.admin.clients import found_client
 from billing_core.admin.fixed_balance import FIXED_PART
+from billing_core.admin.hidden_numbers import hidden
 from billing_core.admin.output import Record
 
 COLUMNS = (
@@ -26,9 +28,9 @@ COLUMNS = (
 # A carried sum stands where the month stood whose entries it replaces, so that balances stay what they were.
 _LEDGER = f"""
     SELECT at, kind, amount, balance, fixed_amount, fixed_balance, currency, call_id, called, leg,
-        reference, reason, who
+        reference, reason, who, hidden_numbers
     FROM (
-        SELECT entry.*, client.currency, session.call_id, session.called, session.leg,
+        SELECT entry.*, client.currency, client.hidden_numbers, session.call_id, session.called, session.leg,
             sum(entry.amount) OVER (ORDER BY stands_at, entry.id) AS balance,
             sum(fixed_amount) OVER (ORDER BY stands_at, entry.id) AS fixed_balance,
             row_number() OVER (ORDER BY stands_at, entry.id) AS place
@@ -51,6 +53,8 @@ def transactions(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int | None = None,
+    *,
+    shows_numbers: bool = False,
 ) -> Iterator[Record]:
     """Yield the entries of the client *name* from *since* to before *until*, the oldest first.
 
@@ -59,11 +63,14 @@ def transactions(
     """
     values = {"client_id": found_client(connection, name).id, "since": since, "until": until}
     if limit is None:
-        return _records(connection, f"{_LEDGER} ORDER BY place", values)
+        return hidden(
+            _records(connection, f"{_LEDGER} ORDER BY place", values), are_shown=shows_numbers
+        )
     newest = f"{_LEDGER} ORDER BY place DESC LIMIT :limit"
-    return reversed(list(_records(connection, newest, values | {"limit": limit})))
+    found = list(_records(connection, newest, values | {"limit": limit}))
+    return hidden(reversed(found), are_shown=shows_numbers)
 
 
-def _records(connection: Connection, statement: str, values: dict[str, object]) -> Iterator[Record]:
+def _records(connection: Connection, statement: str, values: dict[str, object]) -> Iterator[dict[str, Any]]:
     for row in connection.execution_options(yield_per=1000).execute(text(statement), values):
         yield {key: +value if isinstance(value, Decimal) else value for key, value in row._mapping.items()}

@@ -85,3 +85,6 @@ PERIOD = (
 )
 LIMIT = argument("--limit", type=count, metavar="N", help="only N of them")
 DRY_RUN = argument("--dry-run", action="store_true", help="show what would change, and stop")
+SHOW_NUMBERS = argument(
+    "--show-numbers", action="store_true", help="also the ends of numbers that clients hide"
+)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from billing_core.admin.command_line.arguments import (
     LIMIT,
+    SHOW_NUMBERS,
     STDOUT,
     Subcommand,
     Subcommands,
@@ -25,7 +26,7 @@ SUBCOMMANDS: Subcommands = {
     ("calls",): Subcommand(
         "call_commands.calls",
         "List the legs under way",
-        (LIMIT,),
+        (LIMIT, SHOW_NUMBERS),
     ),
     ("xdrs",): Subcommand(
         "call_commands.xdrs",
@@ -44,6 +45,7 @@ SUBCOMMANDS: Subcommands = {
             ),
             argument("--to", dest="until", type=instant, metavar="T", help="only records dated before T"),
             argument("--limit", type=count, metavar="N", help="only the newest N"),
+            SHOW_NUMBERS,
             argument(
                 "--csv",
                 nargs="?",

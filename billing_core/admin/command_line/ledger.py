@@ -3,6 +3,7 @@
 from billing_core.admin.command_line.arguments import (
     NAME,
     PERIOD,
+    SHOW_NUMBERS,
     Argument,
     Subcommand,
     Subcommands,
@@ -53,6 +54,7 @@ SUBCOMMANDS: Subcommands = {
             NAME,
             *PERIOD,
             argument("--limit", type=count, metavar="N", help="only the newest N"),
+            SHOW_NUMBERS,
         ),
     ),
     ("rerate",): Subcommand(
