@@ -253,6 +253,42 @@ def test_every_dialect_has_vectors() -> None:
     assert {case.dialect for case in CASES} == set(DIALECTS)
 
 
+def proven(case: Case) -> set[str]:
+    """Return the columns of the table in docs/switches.md to which a case belongs."""
+    read = dict(case.read)
+    alone = read.get("authentication_only") == "true"
+    unanswered = read.get("session_seconds") == "0" or (
+        "connect_at" in read and read["connect_at"] == read.get("disconnect_at")
+    )
+    told = {
+        "authorization": case.is_access and not alone,
+        "limit": any(what.isdecimal() for what, _ in case.replies),
+        "accounting": not case.is_access and bool(case.read),
+        "vendor legs": read.get("leg") == "termination",
+        "failed calls": read.get("kind") == "failed" or unanswered,
+        "authentication alone": alone,
+    }
+    return {column for column, is_so in told.items() if is_so}
+
+
+def test_the_table_of_the_documentation_says_what_is_proven_by_vectors() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "switches.md").read_text(encoding="utf-8")
+    table = page.partition("## What is proven, and by what")[2]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line[:1] == "|"
+    ]
+    cells = {
+        (row[0].strip("`"), column): cell for row in rows for column, cell in zip(head, row, strict=True)
+    }
+    by_vectors = {(case.dialect, column) for case in CASES for column in proven(case)}
+
+    assert {row[0].strip("`") for row in rows} == set(DIALECTS)
+    assert {key for key, cell in cells.items() if cell in ("packet", "page")} <= by_vectors
+    assert {key for key, cell in cells.items() if cell == "–"} & by_vectors == set()  # noqa: RUF001
+
+
 def test_the_fields_that_say_where_values_stand_are_known() -> None:
     texts = {item.name for item in fields(Dialect) if item.type == tuple[str, ...]}
 
