@@ -63,9 +63,7 @@ def transactions(
     """
     values = {"client_id": found_client(connection, name).id, "since": since, "until": until}
     if limit is None:
-        return hidden(
-            _records(connection, f"{_LEDGER} ORDER BY place", values), are_shown=shows_numbers
-        )
+        return hidden(_records(connection, f"{_LEDGER} ORDER BY place", values), are_shown=shows_numbers)
     newest = f"{_LEDGER} ORDER BY place DESC LIMIT :limit"
     found = list(_records(connection, newest, values | {"limit": limit}))
     return hidden(reversed(found), are_shown=shows_numbers)
