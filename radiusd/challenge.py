@@ -18,8 +18,7 @@ NONCE_SECONDS: Final = 30
 """How long a nonce of ours may be used; a caller answers a challenge at once."""
 USES_MAX: Final = 65_536
 
-# Ten digits of the moment and sixteen of salt, and their signature. Over TLS anybody can sign, for the
-# secret is known: what stands there is a number all the same.
+# Ten digits of the moment and sixteen of salt, and their signature.
 _NONCE = re.compile(rb"(([0-9a-f]{10})[0-9a-f]{16})([0-9a-f]{22})")
 _MOMENT = slice(0, 10)
 
@@ -50,16 +49,16 @@ class Challenges:
         parts = digest.parts_of(frame)
         if parts is None:
             return None
-        is_stale = self._is_stale(parts, nas.secret, call, now_seconds)
+        is_stale = self._is_stale(parts, nas.signing_key, call, now_seconds)
         if not is_stale and not _asks(parts):
             return None
-        nonce = new_nonce(nas.secret, now_seconds, frame.authenticator)
+        nonce = new_nonce(nas.signing_key, now_seconds, frame.authenticator)
         return challenge_attributes(_realm(parts, nas), nonce, stale=is_stale)
 
-    def _is_stale(self, parts: Parts, secret: bytes, call: bytes, now_seconds: int) -> bool:
+    def _is_stale(self, parts: Parts, key: bytes, call: bytes, now_seconds: int) -> bool:
         """Tell whether a response is to a nonce of ours that is too old, or was used for another call."""
         nonce = parts.get(NONCE, b"")
-        age = nonce_age_seconds(nonce, secret, now_seconds)
+        age = nonce_age_seconds(nonce, key, now_seconds)
         if age is None:
             return False
         if not 0 <= age <= NONCE_SECONDS or now_seconds - age <= self._forgotten_until <= now_seconds:
@@ -110,19 +109,19 @@ def challenge_attributes(realm: bytes, nonce: bytes, *, stale: bool) -> bytes:
     return b"".join(digest.attribute(kind, value) for kind, value in parts)
 
 
-def new_nonce(secret: bytes, now_seconds: int, salt: bytes) -> bytes:
+def new_nonce(key: bytes, now_seconds: int, salt: bytes) -> bytes:
     """Return a nonce made at *now_seconds* of the Unix clock, of which *salt* is the only one."""
     signed = f"{now_seconds:010x}".encode() + md5(salt).hexdigest()[:16].encode()
-    return signed + _signature(secret, signed)
+    return signed + _signature(key, signed)
 
 
-def nonce_age_seconds(nonce: bytes, secret: bytes, now_seconds: int) -> int | None:
+def nonce_age_seconds(nonce: bytes, key: bytes, now_seconds: int) -> int | None:
     """Return the age of a nonce; None when it is not one of ours."""
     parts = _NONCE.fullmatch(nonce)
-    if parts is None or not hmac.compare_digest(parts[3], _signature(secret, parts[1])):
+    if parts is None or not hmac.compare_digest(parts[3], _signature(key, parts[1])):
         return None
     return now_seconds - int(parts[2], 16)
 
 
-def _signature(secret: bytes, signed: bytes) -> bytes:
-    return hmac.digest(secret, b"nonce" + signed, "sha256")[:11].hex().encode()
+def _signature(key: bytes, signed: bytes) -> bytes:
+    return hmac.digest(key, b"nonce" + signed, "sha256")[:11].hex().encode()

@@ -1,5 +1,6 @@
 """radiusd.toml: the settings of the daemon, frozen; every fault is reported at once with its line."""
 
+import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -85,6 +86,14 @@ class Radsec(Section):
     key: PathBeside | None = None
     authorities: PathBeside | None = None
 
+    def signing_key(self, name: str) -> bytes:
+        """Return what only we know of the NAS *name*, which has no secret; without our key none connects."""
+        try:
+            own = self.key.read_bytes() if self.key else b""
+        except OSError:
+            return b""
+        return hmac.digest(own, name.encode(), "sha256")
+
 
 class Database(Section):
     """Where the truth is kept. `url` None is the embedded server in `directory`."""
@@ -152,15 +161,16 @@ class NasSection(DialectSettings):
     realms: Annotated[Array[Annotated[str, written(read_realm)]], AfterValidator(different)] | None = None
     status_server: bool | None = None
 
-    def nas(self, radius: Radius) -> Nas:
-        """Return the softswitch that the section describes; *radius* has what counts for all."""
+    def nas(self, radius: Radius, radsec: Radsec) -> Nas:
+        """Return the softswitch that the section describes; the others have what counts for all."""
         secret: Any = self.secret or self.secret_file or b""
         told = {
             key: getattr(self, key) for key in self.model_fields_set - {"address", "secret", "secret_file"}
         }
         differs = {key: told.pop(key) for key in sorted(told.keys() & DialectSettings.model_fields.keys())}
         told.setdefault("status_server", radius.status_server)
-        return Nas(network=self.address, secret=secret, differs=differs, **told)
+        key = secret or radsec.signing_key(self.name)
+        return Nas(network=self.address, secret=secret, signing_key=key, differs=differs, **told)
 
 
 class _File(Section):
@@ -208,7 +218,7 @@ def load(directory: Path) -> Config:
         _open_doors,
         _dialects,
     )
-    softswitches = [entry.nas(file.radius) for entry in file.nas]
+    softswitches = [entry.nas(file.radius, file.radsec) for entry in file.nas]
     return Config(
         radius=file.radius,
         radsec=file.radsec,
@@ -301,6 +311,9 @@ def _secrets(document: Document) -> Iterator[Fault]:
         match ("secret" in nas, "secret_file" in nas):
             case (False, False) if "address" in nas:
                 yield document.fault((*path, "secret"), "missing; give secret or secret_file")
+            case (False, False) if "disconnect" in nas:
+                message = "missing; Disconnect-Requests go by UDP and are signed with it, TLS or not"
+                yield document.fault((*path, "secret"), message)
             case (True, True):
                 yield document.fault((*path, "secret_file"), "stands beside secret; keep one of them")
 

@@ -44,12 +44,15 @@ class Nas:
     certificate: str | None = None
     realms: tuple[str, ...] = ()
     status_server: bool = True
+    signing_key: bytes = field(default=b"", repr=False)
+    """Signs what we give out and get back: the secret, unless it has only that of TLS, which all know."""
     differs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """The fields of its dialect in which it differs from its family."""
     speaks: Dialect = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Work out once how it speaks, and leave out of `differs` what is as in its family."""
+        object.__setattr__(self, "signing_key", self.signing_key or self.secret)
         family = DIALECTS[self.dialect]
         object.__setattr__(self, "differs", differing(family, self.differs))
         object.__setattr__(self, "speaks", replace(family, **self.differs) if self.differs else family)

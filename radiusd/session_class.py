@@ -1,7 +1,7 @@
 """The Class attribute of an Accept: a signed name of the leg, which the switch hands back in accounting.
 
 RFC 2865 section 5.25 makes it opaque to the switch. It is 26 octets: a version, the leg's key, and a
-signature with the NAS's own secret, so that no other switch can name the leg.
+signature with the NAS's own key, so that no other switch can name the leg.
 """
 
 import hmac
@@ -31,4 +31,4 @@ def _verified(value: bytes, nas: Nas) -> bytes | None:
 
 
 def _signature(leg_key: bytes, nas: Nas) -> bytes:
-    return hmac.digest(nas.secret, _VERSION + leg_key, "sha256")[:_SIGNATURE_OCTETS]
+    return hmac.digest(nas.signing_key, _VERSION + leg_key, "sha256")[:_SIGNATURE_OCTETS]

@@ -1,7 +1,7 @@
 """The daemon's settings: what they mean, and what is said of every fault."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from billing_core.settings import SettingsError
 from radiusd.config import Config, NasSection, load
 from radiusd.dialects.dialect import Dialect
 from radiusd.dialects.settings import DialectSettings
-from radiusd.nas import Nas
+from radiusd.nas import TLS_SECRET, Nas
+from radiusd.session_class import class_of, linked_leg
 
 SAMPLE = Path(__file__).parents[2] / "config"
 GATEWAY = 'name = "gw1"\naddress = "10.0.0.1"\nsecret = "0123456789abcdef"\ndialect = "cisco"\n'
@@ -112,7 +113,7 @@ legs = {{ originate = "origination" }}
 
 
 def test_a_section_knows_every_field_of_a_nas():
-    of_nas = {field.name for field in fields(Nas)} - {"network", "differs", "speaks"}
+    of_nas = {field.name for field in fields(Nas)} - {"network", "signing_key", "differs", "speaks"}
 
     assert of_nas == set(NasSection.model_fields) - set(DialectSettings.model_fields) - {
         "address",
@@ -137,6 +138,37 @@ def test_a_nas_is_pinged_as_it_says_or_else_as_all_are_p_120(directory, everyone
     text = f"[radius]\n{everyone}\n[[nas]]\n{GATEWAY}\n{own}\n"
 
     assert [nas.status_server for nas in settings(directory, text).nas] == [answers]
+
+
+def test_what_is_asked_to_end_calls_has_a_secret_though_it_comes_over_tls(directory):
+    (directory / "own.key").write_text("the key of our certificate")
+    radsec = '[radsec]\ncertificate = "own.pem"\nkey = "own.key"\nauthorities = "all.pem"\n'
+    text = '[[nas]]\nname = "far"\ncertificate = "far.example"\ndialect = "cisco"\ndisconnect = "192.0.2.1"\n'
+
+    assert faults(directory, radsec + text) == [
+        "5: nas.secret: missing; Disconnect-Requests go by UDP and are signed with it, TLS or not"
+    ]
+
+
+def test_a_nas_that_has_no_secret_gets_a_key_that_only_we_know_p_093(directory):
+    (directory / "own.key").write_text("the key of our certificate")
+    radsec = '[radsec]\ncertificate = "own.pem"\nkey = "own.key"\nauthorities = "all.pem"\n'
+    text = "".join(
+        f'[[nas]]\nname = "{name}"\ncertificate = "{name}.example"\ndialect = "cisco"\n{more}'
+        for name, more in (("one", ""), ("two", ""), ("three", 'secret = "0123456789abcdef"\n'))
+    )
+
+    def switch(name):
+        return settings(directory, radsec + text).nas.by_certificate([f"{name}.example"])
+
+    one, two, three = map(switch, ("one", "two", "three"))
+    named = class_of(bytes(16), one)
+    (directory / "own.key").write_text("another key")
+
+    assert (linked_leg([named], one), linked_leg([named], two)) == ((bytes(16),), ())
+    assert linked_leg([class_of(bytes(16), replace(one, signing_key=TLS_SECRET))], one) == ()
+    assert one.signing_key != switch("one").signing_key
+    assert three.signing_key == b"0123456789abcdef"
 
 
 def test_port_0_takes_free_ports(directory):
