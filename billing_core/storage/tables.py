@@ -147,6 +147,24 @@ block = Table(
 )
 Index("block_in_force", block.c.kind, block.c.value, postgresql_where=text("removed_at IS NULL"))
 
+watch = Table(
+    "watch",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    column_text("per"),
+    column_money("spend_max", nullable=True),
+    Column("short_calls_max", Integer),
+    Column("short_seconds", Integer),
+    Column("failed_calls_max", Integer),
+    Column("minutes", Integer, nullable=False),
+    Column("block_minutes", Integer),
+    Column("clients", ARRAY(Text), nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    comment="What an account or a client may do within so many minutes before it is blocked.",
+)
+
 template = Table(
     "template",
     metadata,
@@ -347,6 +365,7 @@ disconnect = Table(
     column_text("outcome", nullable=True),
     comment="Legs that their NAS was or is to be asked to end (RFC 5176).",
 )
+Index("disconnect_by_time", disconnect.c.asked_at)
 Index("disconnect_to_do", disconnect.c.next_at, postgresql_where=text("done_at IS NULL"))
 
 definition_file = Table(
