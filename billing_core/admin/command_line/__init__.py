@@ -4,11 +4,12 @@ from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from billing_core.admin.command_line import blocks, calls, clients, ledger, rates, resellers
+from billing_core.admin.command_line import audit, blocks, calls, clients, ledger, rates, resellers
 from billing_core.admin.command_line.arguments import Subcommands, Words
 
 SUBCOMMANDS: Subcommands = {
     **clients.SUBCOMMANDS,
+    **audit.SUBCOMMANDS,
     **resellers.SUBCOMMANDS,
     **ledger.SUBCOMMANDS,
     **rates.SUBCOMMANDS,
