@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from billing_core.admin import definitions
+from billing_core.admin.definitions import Definitions
+from billing_core.admin.mail_templates import Templates
 from billing_core.admin.output import CommandError
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates
@@ -105,15 +107,16 @@ def _new(folder: Path) -> Path:
 def _check(arguments: argparse.Namespace) -> int:
     """Read everything that `serve` would read; report every fault of every file."""
     faults: list[Fault] = []
-    warnings: tuple[Fault, ...] = ()
+    warnings: list[Fault] = []
     codec.standard()
     try:
         settings = config.load(arguments.config)
     except SettingsError as error:
         faults += error.faults
     else:
-        warnings = settings.warnings
-        faults += _definition_faults(settings)
+        files, found = _definitions(settings)
+        faults += [*found, *_rates_faults(files), *Templates(settings.mail.templates).faults()]
+        warnings += [*settings.warnings, *_mail_warnings(settings, files)]
     if arguments.json:
         _print_json({"faults": [str(fault) for fault in faults], "warnings": [str(w) for w in warnings]})
     else:
@@ -125,23 +128,35 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _definition_faults(settings: Config) -> list[Fault]:
-    """Return the faults of all definitions files, and of the rates files that they name."""
+def _definitions(settings: Config) -> tuple[list[Definitions], list[Fault]]:
+    """Return all definitions files that can be read, and the faults of the others."""
+    files: list[Definitions] = []
     faults: list[Fault] = []
-    rates: list[Path] = []
     for file in settings.billing.apply_on_start:
         try:
-            tables = definitions.load(file).rate_tables
+            files.append(definitions.load(file))
         except SettingsError as error:
             faults += error.faults
-        else:
-            rates += [table.rates for table in tables if table.rates is not None]
-    for file in rates:
+    return files, faults
+
+
+def _rates_faults(files: list[Definitions]) -> Iterator[Fault]:
+    """Yield the faults of the rates files that are named."""
+    for rates in (table.rates for file in files for table in file.rate_tables if table.rates is not None):
         try:
-            deque(read_rates(file), maxlen=0)
+            deque(read_rates(rates), maxlen=0)
         except SettingsError as error:
-            faults += error.faults
-    return faults
+            yield from error.faults
+
+
+def _mail_warnings(settings: Config, files: list[Definitions]) -> Iterator[Fault]:
+    """Yield the first client of each file who is to get mails that nobody sends."""
+    for file in files if settings.mail.host is None else ():
+        for number, client in enumerate(file.clients):
+            if client.low_balance is not None and client.low_balance.notify_client is not None:
+                path = ("client", number, "low_balance", "notify_client")
+                yield file.document.fault(path, "radiusd.toml has no mail.host, so these mails wait")
+                break
 
 
 def _status(arguments: argparse.Namespace) -> int:

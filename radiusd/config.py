@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 from sqlalchemy.engine import URL
 
+from billing_core.admin.mail_settings import Mail, Webhook, mail_faults, mail_warnings
 from billing_core.denial import Denial
 from billing_core.limits import Limits as CallLimits
 from billing_core.settings import (
@@ -25,6 +26,8 @@ from billing_core.settings import (
     different,
     one_of,
     read,
+    read_secret,
+    read_secret_file,
     repeated,
     section,
     validate,
@@ -43,8 +46,6 @@ from radiusd.setting_values import (
     read_next_hop,
     read_owner_url,
     read_realm,
-    read_secret,
-    read_secret_file,
 )
 
 FILE_NAME = "radiusd.toml"
@@ -181,6 +182,8 @@ class _File(Section):
     http: Http = section()
     log: Log = section()
     billing: Billing = section()
+    mail: Mail = section()
+    webhook: Webhook = section()
     nas: Array[NasSection] = ()
 
 
@@ -195,6 +198,8 @@ class Config:
     http: Http
     log: Log
     billing: Billing
+    mail: Mail
+    webhook: Webhook
     nas: NasTable
     warnings: tuple[Fault, ...]
 
@@ -217,6 +222,7 @@ def load(directory: Path) -> Config:
         _secrets,
         _open_doors,
         _dialects,
+        mail_faults,
     )
     softswitches = [entry.nas(file.radius, file.radsec) for entry in file.nas]
     return Config(
@@ -227,8 +233,10 @@ def load(directory: Path) -> Config:
         http=file.http,
         log=file.log,
         billing=file.billing,
+        mail=file.mail,
+        webhook=file.webhook,
         nas=NasTable(softswitches),
-        warnings=tuple(_warnings(document, softswitches)),
+        warnings=(*_warnings(document, softswitches), *mail_warnings(document, file.mail)),
     )
 
 

@@ -30,6 +30,8 @@ class SupervisorGauges(Collector):
         gauges = self._gauges
         yield _gauge("billing_sessions", "Legs under way", gauges.sessions)
         yield _gauge("billing_unbillable", "Records that nobody could be charged for", gauges.unbillable)
+        yield _gauge("billing_mails_waiting", "Mails that wait to be sent", gauges.mails_waiting)
+        yield _gauge("billing_mails_failed", "Mails that could not be sent", gauges.mails_failed)
         yield _gauge("billing_catalogue_version", "Version of the definitions", gauges.catalogue_version)
         yield _amounts("billing_reserved_amount", "Money set aside for calls under way", gauges.reserved)
         yield _amounts("billing_overdraft_amount", "Money owed beyond what was allowed", gauges.overdraft)

@@ -1,10 +1,8 @@
 """How single values of radiusd.toml are written: each function reads one, or raises ValueError."""
 
 import re
-import stat
 from contextlib import suppress
 from ipaddress import ip_address
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.engine import URL
@@ -12,7 +10,6 @@ from sqlalchemy.engine import URL
 from billing_core.storage.url import database_url
 
 _REALM_OCTETS_MAX = 253
-_SECRET_OCTETS_MAX = 65_536
 _DISCONNECT_PORT = 3799  # RFC 5176 section 2.3.
 
 
@@ -76,25 +73,3 @@ def read_realm(text: str) -> str:
     if not text.isprintable() or '"' in text or not 1 <= len(text.encode()) <= _REALM_OCTETS_MAX:
         raise ValueError(f'is not a realm of 1 to {_REALM_OCTETS_MAX} octets, such as "sip.example.com"')
     return text
-
-
-def read_secret(text: str) -> bytes:
-    """Return a secret as octets; raise ValueError when it is empty."""
-    if not text:
-        raise ValueError("must not be empty: anyone could sign with it; use 16 random characters or more")
-    return text.encode()
-
-
-def read_secret_file(file: Path) -> bytes:
-    """Return the secret that *file* holds, without the line end behind it."""
-    try:
-        mode = file.stat().st_mode
-        octets = file.read_bytes() if stat.S_ISREG(mode) else b""
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
-    if mode & stat.S_IROTH:
-        raise ValueError(f"{file} can be read by everyone; run: chmod o-rwx {file}")
-    secret = octets.removesuffix(b"\n").removesuffix(b"\r")
-    if not 0 < len(secret) <= _SECRET_OCTETS_MAX:
-        raise ValueError(f"{file} must be a regular file of 1 to {_SECRET_OCTETS_MAX:,} octets")
-    return secret

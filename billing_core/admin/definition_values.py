@@ -34,7 +34,8 @@ def _currency(code: str) -> str:
     return code
 
 
-def _email(text: str) -> str:
+def email(text: str) -> str:
+    """Return one email address, or the empty text for none; raise ValueError."""
     if text and not (_EMAIL.fullmatch(text) and len(text) <= 254):
         raise ValueError(f'"{text}" is not one email address in Latin letters, such as "noc@example.com"')
     return text
@@ -156,7 +157,7 @@ def _password_hash(text: str) -> str:
 
 Capacity = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Currency = Annotated[str, AfterValidator(_currency)]
-Email = Annotated[Text, AfterValidator(_email)]
+Email = Annotated[Text, AfterValidator(email)]
 Locale = Annotated[str, AfterValidator(_locale)]
 AccountName = Annotated[Text, AfterValidator(_account_name)]
 Password = Annotated[Text, AfterValidator(_password)]

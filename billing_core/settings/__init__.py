@@ -5,6 +5,7 @@ into a frozen model or raises `SettingsError` with all faults at once.
 """
 
 from billing_core.settings.document import Document, Fault, SettingsError, read
+from billing_core.settings.secrets import read_secret, read_secret_file
 from billing_core.settings.toml_lines import KeyPath
 from billing_core.settings.validation import Section, nearest, repeated, validate
 from billing_core.settings.values import (
@@ -43,6 +44,8 @@ __all__ = [
     "nearest",
     "one_of",
     "read",
+    "read_secret",
+    "read_secret_file",
     "repeated",
     "section",
     "validate",

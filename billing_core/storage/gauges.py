@@ -11,6 +11,8 @@ _COUNTS = """
     SELECT (SELECT count(*) FROM session WHERE closed_at IS NULL),
         (SELECT count(*) FROM xdr JOIN session USING (leg_key, generation, revision)
             WHERE xdr.state = 'unbillable'),
+        (SELECT count(*) FROM mail WHERE state = 'waiting'),
+        (SELECT count(*) FROM mail WHERE state = 'failed'),
         (SELECT version FROM catalogue)"""
 
 _AMOUNTS = """
@@ -21,10 +23,12 @@ _AMOUNTS = """
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Legs under way, records nobody could be charged for, and money by currency, for display only."""
+    """Legs under way, records nobody could be charged for, mails, and money by currency, for display only."""
 
     sessions: int = 0
     unbillable: int = 0
+    mails_waiting: int = 0
+    mails_failed: int = 0
     catalogue_version: int = 0
     reserved: Mapping[str, float] = field(default_factory=dict)
     overdraft: Mapping[str, float] = field(default_factory=dict)
@@ -34,12 +38,14 @@ def read_gauges(connection: Connection) -> Gauges:
     """Read all gauges. Raises StorageDownError."""
     with translated(), connection.cursor() as cursor:
         cursor.execute(_COUNTS)
-        sessions, unbillable, version = cursor.fetchall()[0]
+        sessions, unbillable, mails_waiting, mails_failed, version = cursor.fetchall()[0]
         cursor.execute(_AMOUNTS)
         amounts = cursor.fetchall()
     return Gauges(
         sessions,
         unbillable,
+        mails_waiting,
+        mails_failed,
         version,
         {currency: reserved for currency, reserved, _ in amounts},
         {currency: overdraft for currency, _, overdraft in amounts},

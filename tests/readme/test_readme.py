@@ -30,6 +30,8 @@ CONFIG_SECTIONS: dict[str, type[BaseModel]] = {
     "http": config.Http,
     "log": config.Log,
     "billing": config.Billing,
+    "mail": config.Mail,
+    "webhook": config.Webhook,
     "nas": config.NasSection,
 }
 DEFINITION_SECTIONS: dict[str, type[BaseModel]] = {

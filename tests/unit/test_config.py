@@ -55,13 +55,13 @@ def test_the_defaults_that_the_sample_states_are_the_defaults(directory):
 
     stated, plain = settings(directory, uncommented), settings(directory, sample)
 
-    for part in ("radius", "radsec", "database", "limits", "http", "log", "billing"):
+    for part in ("radius", "radsec", "database", "limits", "http", "log", "billing", "mail", "webhook"):
         assert getattr(stated, part) == getattr(plain, part)
     assert list(stated.nas) == list(plain.nas)
 
 
 @pytest.mark.parametrize(
-    "section", ["radius", "radsec", "database", "limits", "http", "log", "billing", "nas"]
+    "section", ["radius", "radsec", "database", "limits", "http", "log", "billing", "mail", "webhook", "nas"]
 )
 def test_the_sample_explains_every_key(section):
     sample = (SAMPLE / "radiusd.toml").read_text().partition(f"[{section}]")[2]
@@ -329,7 +329,7 @@ FAULTS = {
     "database.owner_url = 'postgresql://u@h/d'": "1: database.owner_url: goes with a url of its own;"
     ' the database is "embedded", which has its own owner',
     "disconnect = '10.0.0.1:3799'": "1: disconnect: unknown key; known here: billing, database, http, limits,"
-    " log, nas, radius, radsec",
+    " log, mail, nas, radius, radsec, webhook",
 }
 
 
@@ -388,3 +388,76 @@ def test_a_missing_directory_or_file_is_named(tmp_path):
         load(tmp_path / "none")
     with pytest.raises(SettingsError, match=r"radiusd\.toml: cannot be read: No such file or directory$"):
         load(tmp_path)
+
+
+# --- mails --------------------------------------------------------------------------------------------
+
+
+def test_without_a_host_and_a_url_nothing_is_sent(directory):
+    config = settings(directory, "")
+
+    assert (config.mail.host, config.webhook.url) == (None, None)
+    assert config.mail.templates == directory / "mail"
+
+
+def test_a_mail_server_and_a_webhook_are_as_their_sections_say(directory):
+    (directory / "key").write_text("quiet\n")
+    (directory / "key").chmod(0o600)
+    config = settings(
+        directory,
+        """
+        [mail]
+        host = "mail.example.com"
+        from_address = "Example Telecom <billing@example.com>"
+        username = "billing"
+        password_file = "key"
+        [webhook]
+        url = "https://example.com/hook?token=1"
+        secret = "signs"
+        """,
+    )
+
+    assert (config.mail.port, config.mail.tls, config.mail.login) == (587, "starttls", ("billing", "quiet"))
+    assert str(config.mail.from_address) == "Example Telecom <billing@example.com>"
+    assert config.webhook.key == b"signs"
+    assert not {"quiet", "signs"} & set(re.findall(r"\w+", repr(config)))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[mail]\nfrom_address = "a@example.com"', "mail.host: missing; without it nothing is sent"),
+        ('[mail]\nhost = "mail.example.com"', "mail.from_address: missing; every mail is from somebody"),
+        ('[mail]\nhost = "two words"\nfrom_address = "a@example.com"', 'mail.host: "two words" is not'),
+        ('[mail]\nhost = "h"\nfrom_address = "nobody"', 'mail.from_address: "nobody" is not one email'),
+        ('[mail]\nhost = "h"\nfrom_address = "A <a@example.com> b"', "mail.from_address: "),
+        ('[mail]\nhost = "h"\nfrom_address = "A\\nBcc: b <a@example.com>"', "mail.from_address: "),
+        ('[mail]\nhost = "h"\nfrom_address = "a@example.com"\ntls = "ssl"', 'mail.tls: "ssl" is not known'),
+        ('[mail]\nhost = "h"\nfrom_address = "a@example.com"\nusername = "a"', "mail.password: missing"),
+        ('[mail]\nhost = "h"\nfrom_address = "a@example.com"\npassword = "a"', "mail.username: missing"),
+        (
+            '[mail]\nhost = "h"\nfrom_address = "a@example.com"\nretry_seconds = 9\nretry_seconds_max = 8',
+            "mail.retry_seconds_max: 8 is less than retry_seconds, 9",
+        ),
+        ('[mail]\nhost = "h"\nfrom_address = "a@example.com"\nauthorities = "none"', "mail.authorities: "),
+        ('[webhook]\nurl = "ftp://example.com"', 'webhook.url: "ftp://example.com" is not a URL'),
+        ('[webhook]\nurl = "https://a:b@example.com"', "webhook.url: must have no user"),
+        ('[webhook]\nurl = "https://example.com:99999"', "webhook.url: "),
+        ('[webhook]\nsecret = "a"', "webhook.url: missing"),
+        ('[webhook]\nurl = "https://example.com"\nsecret = ""', "webhook.secret: must not be empty"),
+    ],
+)
+def test_a_fault_of_mails_is_told(directory, text, fault):
+    (told,) = faults(directory, text)
+
+    assert told.partition(": ")[2].startswith(fault), told
+
+
+def test_a_password_that_is_sent_readable_is_warned_of(directory):
+    config = settings(
+        directory,
+        '[mail]\nhost = "mail.example.com"\nfrom_address = "a@example.com"\ntls = "none"\n'
+        'username = "a"\npassword = "b"',
+    )
+
+    assert "mail.tls: sends the password readable" in str(config.warnings[-1])

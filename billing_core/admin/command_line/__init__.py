@@ -4,7 +4,7 @@ from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from billing_core.admin.command_line import audit, blocks, calls, clients, ledger, rates, resellers
+from billing_core.admin.command_line import audit, blocks, calls, clients, ledger, mails, rates, resellers
 from billing_core.admin.command_line.arguments import Subcommands, Words
 
 SUBCOMMANDS: Subcommands = {
@@ -15,6 +15,7 @@ SUBCOMMANDS: Subcommands = {
     **rates.SUBCOMMANDS,
     **calls.SUBCOMMANDS,
     **blocks.SUBCOMMANDS,
+    **mails.SUBCOMMANDS,
 }
 
 
