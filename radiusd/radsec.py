@@ -1,7 +1,7 @@
 """RADIUS over TLS (RFC 6614): connections that give packets and take replies like a socket of datagrams.
 
-Nothing here waits: a worker asks a connection when the kernel says that it has something to say. Whatever
-is wrong on a connection ends it (RFC 6613 section 2.6.4), for after that nobody knows where a packet begins.
+Nothing here waits: a worker asks a connection when the kernel says that it has something to say. Whatever is
+malformed or not genuine there ends it, for after that nobody knows where a packet begins.
 """
 
 import ssl
@@ -12,13 +12,24 @@ from typing import Any, Final
 
 from radiusd.config import Radsec
 from radiusd.sockets import Datagram
-from radiusd.wire import HEADER_OCTETS, PACKET_OCTETS_MAX, Code, Port
+from radiusd.wire import HEADER_OCTETS, PACKET_OCTETS_MAX, Code, DropReason, Port
 
 CONNECTIONS_MAX: Final = 256
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 900.0
 _READ_OCTETS = 65_536
 _UNSENT_OCTETS_MAX = 256 * PACKET_OCTETS_MAX
+
+
+# A genuine packet that gets no answer says nothing against the connection, on which others wait for theirs.
+_SPARED = frozenset(
+    (
+        DropReason.DUPLICATE_INFLIGHT,
+        DropReason.MISSING_MANDATORY,
+        DropReason.REPLY_TOO_BIG,
+        DropReason.STATUS_DISABLED,
+    )
+)
 
 
 class TlsError(Exception):
@@ -63,6 +74,11 @@ def identities(certificate: Any) -> tuple[str, ...]:
 def port_of(octets: bytes) -> Port:
     """Return the service a packet is for: one connection carries both."""
     return Port.ACCOUNTING if octets[0] == Code.ACCOUNTING_REQUEST else Port.AUTHENTICATION
+
+
+def ends_connection(reason: DropReason) -> bool:
+    """Tell whether a packet that is dropped for *reason* ends the connection (RFC 6613 section 2.6.4)."""
+    return reason not in _SPARED
 
 
 class Connection:
@@ -122,6 +138,11 @@ class Connection:
     def is_overdue(self, now: float) -> bool:
         """Tell whether it took too long to show a certificate, or has long been silent."""
         return now - self._heard_at > (_IDLE_SECONDS if self.names else _HANDSHAKE_SECONDS)
+
+    def hang_up(self) -> None:
+        """Take nothing more of what has come."""
+        self.is_open = False
+        self._packets.clear()
 
     def close(self) -> None:
         """End the connection."""

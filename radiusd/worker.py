@@ -22,7 +22,7 @@ from radiusd.intake import Door, Intake
 from radiusd.logs import RequestLog
 from radiusd.metrics import Metrics
 from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
-from radiusd.radsec import Acceptor, port_of
+from radiusd.radsec import Acceptor, ends_connection, port_of
 from radiusd.rare_lines import RareLines
 from radiusd.sockets import Datagram, Listener
 from radiusd.suspicion import Suspicions
@@ -163,13 +163,12 @@ class Worker:
         # RFC 6614 section 2.5: a connection is of whom its certificate names, wherever it comes from.
         nas = protocol.nas_table.by_certificate(door.names)
         if nas is None:
-            door.close()
+            door.hang_up()
             return Dropped(DropReason.UNKNOWN_CLIENT)
         port = port_of(datagram.octets)
         received = protocol.receive(datagram.octets, datagram.source, port, door, now, began, nas)
-        if isinstance(received, Dropped) and received.reason is not DropReason.DUPLICATE_INFLIGHT:
-            # RFC 6613 section 2.6.4: nobody knows what else is wrong there.
-            door.is_open = False
+        if isinstance(received, Dropped) and ends_connection(received.reason):
+            door.hang_up()
         return received
 
     def _settle_at_once(

@@ -2,8 +2,9 @@
 
 import re
 import socket
+import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,10 @@ import trustme
 from phones import free_udp_port
 from radclient import radclient
 from served import REPOSITORY, SECRET, Daemon, program, served
+
+from radiusd import wire
+from radiusd.codec import encode
+from radiusd.wire import Code
 
 NUMBER = "447700900123"
 _STOP_SECONDS = 10
@@ -205,3 +210,35 @@ def test_a_connection_that_says_nothing_true_is_closed_p_140(far: Far) -> None:
                 pass
 
     assert far.daemon.get("/healthz")
+
+
+@pytest.mark.parametrize(
+    ("packet", "is_open"),
+    [
+        pytest.param(lambda: record(b"radsec"), True, id="a record that names no call"),
+        pytest.param(lambda: record(b"another secret"), False, id="a record that is not genuine"),
+    ],
+)
+def test_only_what_is_not_genuine_ends_a_connection_on_which_others_wait_p_140(
+    far: Far, packet: Callable[[], bytes], is_open: bool
+) -> None:
+    context = ssl.create_default_context(cafile=str(far.folder / "authorities.pem"))
+    context.load_cert_chain(far.folder / "switch.pem", far.folder / "switch.key")
+    with (
+        socket.create_connection(("127.0.0.1", far.port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname="radius.example.com") as secure,
+    ):
+        secure.sendall(packet())
+        ping = wire.request(Code.STATUS_SERVER, 2, b"", b"radsec")
+        answer = b""
+        # Hung up on, in one way or the other; TimeoutError would say that he was not.
+        with suppress(ConnectionError, ssl.SSLError):
+            secure.sendall(ping)
+            answer = secure.recv(4096)
+
+    assert wire.verify_reply(answer, ping[4:20], b"radsec") is is_open
+
+
+def record(secret: bytes) -> bytes:
+    """Return a Stop that does not say of which call."""
+    return wire.request(Code.ACCOUNTING_REQUEST, 1, encode("Acct-Status-Type", 2), secret)
