@@ -3,8 +3,8 @@
     python bench/concurrency.py
 
 A client with 10.00 and a price of one cent a second wants 1 to 200 calls at once, of three minutes on
-average. The switch obeys the granted time and Disconnect-Requests. The real charging runs in virtual
-time, the same each time: means of 20 seeds, and the worst overspend of them.
+average. The switch obeys the granted time and, but for the last lines, Disconnect-Requests. The real
+charging runs in virtual time, the same each time: means of 20 seeds, and the worst overspend of them.
 """
 
 import sys

@@ -113,7 +113,7 @@ def is_of_earlier_generation(session: Session, report: Report, now: datetime) ->
     """
     if session.generation == 0:
         return False
-    if report.event_at is None and now < session.last_heard_at:
+    if report.event_at is None and now < max(session.opened_at, session.last_heard_at):
         return False  # Our clock was set back, and dates nothing: a Stop that is dropped would be lost.
     implied_start_at = report.implied_start_at(now)
     began_at, ended_at = session.earlier_began_at, session.earlier_ended_at

@@ -81,7 +81,8 @@ class DisconnectReason(StrEnum):
 class DisconnectOutcome(StrEnum):
     """What became of asking a switch: it will end the call, does not know it, won't end it, or said nothing.
 
-    ENDED: the call was over by itself, whatever the switch said.
+    ENDED: the call was over by itself, whatever the switch said. IGNORED: it went on although the switch
+    had said that it would end it. WITHDRAWN: it may go on, since the reason to end it is gone.
     """
 
     ACKNOWLEDGED = "acknowledged"
@@ -89,6 +90,8 @@ class DisconnectOutcome(StrEnum):
     REFUSED = "refused"
     NO_ANSWER = "no_answer"
     ENDED = "ended"
+    IGNORED = "ignored"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

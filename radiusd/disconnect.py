@@ -1,7 +1,9 @@
 """Asks switches to end calls: Disconnect-Requests (RFC 5176) from a thread of the supervisor.
 
 What is to be ended stands in the database, written by turns and sweeps when a slice ran dry, and here for
-clients who are stopped or have no money. The call is charged from its Stop, whatever the switch answers.
+clients who are stopped or have no money. A switch that refuses, says nothing or does not keep its word is
+asked again, ever more rarely and not for ever (RFC 5176 leaves that to us). The call is charged from its
+Stop, whatever the switch answers.
 """
 
 import random
@@ -17,7 +19,7 @@ from ipaddress import ip_address
 import structlog
 
 from billing_core.ports import DataRefusedError, DisconnectOutcome, StorageDownError, TurnConflictError
-from billing_core.storage.disconnects import Disconnects, Wanted
+from billing_core.storage.disconnects import ASKED_MAX, Disconnects, Wanted
 from radiusd import clock, retransmission, wire
 from radiusd.codec import Attributes
 from radiusd.dialects.disconnection import disconnect_attributes
@@ -31,6 +33,7 @@ _RETRY_SECONDS = 1.0
 # Looking for whom to cut reads every call under way: it may take this part of the time, and no more.
 _FIND_SHARE = 0.02
 _WAITING_MAX = 64  # At one switch; an Identifier names at most 256.
+_FAILURES = {DisconnectOutcome.REFUSED, DisconnectOutcome.NO_ANSWER, DisconnectOutcome.IGNORED}
 _UNKNOWN_CALL = 503  # RFC 5176 section 3.5: Session Context Not Found.
 
 log = structlog.get_logger()
@@ -117,10 +120,13 @@ class Disconnector:
         busy = Counter(address for address, _ in self._asked)
         free = [name for name, nas in self._nas.items() if busy[_address(nas)] < _WAITING_MAX]
         for wanted in disconnects.take(free, clock.now(), _WAITING_MAX) if free else ():
-            if wanted.is_open:
-                self._ask(wanted, self._nas[wanted.nas], now)
-            else:
-                self._answered.append(_Answered(wanted, DisconnectOutcome.ENDED))
+            settled = wanted.settled
+            if settled is not None:
+                self._answered.append(_Answered(wanted, settled))
+                continue
+            if wanted.was_ignored:
+                self._tell(wanted, DisconnectOutcome.IGNORED)
+            self._ask(wanted, self._nas[wanted.nas], now)
 
     def _ask(self, wanted: Wanted, nas: Nas, now: float) -> None:
         address = _address(nas)
@@ -181,13 +187,22 @@ class Disconnector:
             self._poll_at = 0.0
 
     def _record(self, disconnects: Disconnects, answered: _Answered) -> None:
-        wanted = answered.wanted
-        outcome = disconnects.finish(wanted, answered.outcome, clock.now())
+        outcome = disconnects.finish(answered.wanted, answered.outcome, clock.now())
+        self._tell(answered.wanted, outcome, answered.error_cause)
+
+    def _tell(self, wanted: Wanted, outcome: DisconnectOutcome, error_cause: int | None = None) -> None:
+        """Count what came of asking, and say so: aloud where a call goes on that should not."""
         self.outcomes[wanted.nas, outcome.value] += 1
-        is_failure = outcome in (DisconnectOutcome.REFUSED, DisconnectOutcome.NO_ANSWER)
+        is_failure = outcome in _FAILURES
         write = log.warning if is_failure else log.info
-        event = "disconnect_failed" if is_failure else "disconnect_done"
-        write(event, **_named(wanted), outcome=outcome.value, error_cause=answered.error_cause)
+        write(
+            "disconnect_failed" if is_failure else "disconnect_done",
+            **_named(wanted),
+            outcome=outcome.value,
+            error_cause=error_cause,
+            attempt=min(wanted.attempt, ASKED_MAX),
+            attempts_max=ASKED_MAX,
+        )
 
     def _rest(self, disconnects: Disconnects) -> None:
         """Leave the database alone for a moment."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import calls
 import pytest
-from calls import ALICE, ALICE_ACCOUNT, NOON, VENDOR, VENDOR_ACCOUNT, at, rate, request, start, stop
+from calls import ALICE, ALICE_ACCOUNT, NOON, VENDOR, VENDOR_ACCOUNT, at, interim, rate, request, start, stop
 from postgres import connect
 from worlds import World, audit, postgres_world
 
@@ -18,7 +18,7 @@ from billing_core.client import Concurrency, Policy
 from billing_core.limits import Limits
 from billing_core.ports import DisconnectOutcome, DisconnectReason
 from billing_core.session import Leg, State
-from billing_core.storage.disconnects import LEASE, Disconnects
+from billing_core.storage.disconnects import ASKED_MAX, LEASE, PAUSES, Disconnects, Wanted
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep
 
@@ -56,6 +56,23 @@ class Books:
         """Return the calls that are to be ended, and why."""
         self.disconnects.find(NASES, NOON)
         return sorted((item.call_id, item.reason.value) for item in self.disconnects.take(NASES, NOON, 100))
+
+    def taken(self, second: float) -> Wanted | None:
+        """Return the only leg to be asked for now, or that something is to be recorded of."""
+        found = self.disconnects.take(NASES, at(second), 100)
+        return found[0] if found else None
+
+    def stopped(self) -> Wanted:
+        """Let a call be under way whose client is stopped, and return it as it is to be asked for."""
+        self.under_way("call-1")
+        self.set("status", "stop")
+        self.disconnects.find(NASES, NOON)
+        (wanted,) = self.disconnects.take(NASES, NOON, 100)
+        return wanted
+
+    def heard(self, seconds: int) -> None:
+        """Hear an Interim-Update so many seconds after noon."""
+        self.charging.handle([interim(seconds, event_at=at(seconds))], at(seconds))
 
     def sweep(self, second: float) -> None:
         Sweep(
@@ -223,14 +240,11 @@ def test_a_sliced_call_that_a_switch_does_not_know_is_closed_and_not_renewed(
     assert books.state("call-1") is State.CLOSED
 
 
-@pytest.mark.parametrize("outcome", list(DisconnectOutcome))
+@pytest.mark.parametrize("outcome", set(DisconnectOutcome) - {DisconnectOutcome.WITHDRAWN})
 def test_a_call_that_ended_meanwhile_is_no_failure_of_the_switch(
     books: Books, outcome: DisconnectOutcome
 ) -> None:
-    books.under_way("call-1")
-    books.set("status", "stop")
-    books.disconnects.find(NASES, NOON)
-    (wanted,) = books.disconnects.take(NASES, NOON, 100)
+    wanted = books.stopped()
     books.charging.handle([stop(5, "call-1", event_at=at(5))], at(5))
     told = books.disconnects.finish(wanted, outcome, at(6))
 
@@ -238,6 +252,95 @@ def test_a_call_that_ended_meanwhile_is_no_failure_of_the_switch(
     assert told is (outcome if acknowledged else DisconnectOutcome.ENDED)
     assert books.disconnects.take(NASES, NOON + 2 * LEASE, 100) == []
     audit(books._world.state())
+
+
+@pytest.mark.parametrize("outcome", [DisconnectOutcome.REFUSED, DisconnectOutcome.NO_ANSWER])
+def test_a_switch_that_does_not_obey_is_asked_again_ever_later_and_not_for_ever_r_29(
+    books: Books, outcome: DisconnectOutcome
+) -> None:
+    books.under_way("call-1")
+    books.set("status", "stop")
+    books.disconnects.find(NASES, NOON)
+    second = 0.0
+    for pause in PAUSES:
+        wanted = books.taken(second)
+        assert wanted is not None
+        assert wanted.settled is None
+        books.disconnects.finish(wanted, outcome, at(second))
+        second += pause.total_seconds()
+        assert books.taken(second - 1) is None
+    last = books.taken(second)
+    assert last is not None
+    books.disconnects.finish(last, outcome, at(second))
+
+    assert (last.attempt, last.settled) == (ASKED_MAX, None)
+    assert books.taken(second + 86_400) is None
+
+
+def test_a_switch_that_keeps_its_word_is_not_asked_again(books: Books) -> None:
+    books.disconnects.finish(books.stopped(), DisconnectOutcome.ACKNOWLEDGED, at(1))
+
+    assert [books.taken(second) for second in (5, 11, 25, 600)] == [None] * 4
+    books.charging.handle([stop(5, "call-1", event_at=at(5))], at(601))
+    assert [books.taken(second) for second in (610, 620, 86_400)] == [None] * 3
+
+
+def test_a_call_that_is_heard_of_after_its_end_was_promised_is_asked_for_again_r_29(books: Books) -> None:
+    books.under_way("call-1")
+    books.set("status", "stop")
+    books.disconnects.find(NASES, NOON)
+    ignored = []
+    for second in range(0, 60 * (ASKED_MAX + 1), 60):
+        books.heard(second)
+        wanted = books.taken(second + 20)
+        assert wanted is not None
+        ignored.append(wanted.was_ignored)
+        if wanted.settled is None:
+            books.disconnects.finish(wanted, DisconnectOutcome.ACKNOWLEDGED, at(second + 20))
+            # Heard of before: that it will end is believed, again and again.
+            assert [books.taken(second + 20 + later) for later in (10, 21, 32)] == [None] * 3
+    assert wanted.settled is DisconnectOutcome.IGNORED
+    books.disconnects.finish(wanted, wanted.settled, at(600))
+    books.heard(700)
+
+    assert ignored == [False] + [True] * ASKED_MAX
+    assert books.taken(86_400) is None
+
+
+def test_a_call_that_may_go_on_again_is_left_alone_until_there_is_another_reason(books: Books) -> None:
+    books.disconnects.finish(books.stopped(), DisconnectOutcome.NO_ANSWER, NOON)
+    books.set("status", "active")
+    again = books.taken(30)
+    assert again is not None
+    assert again.settled is DisconnectOutcome.WITHDRAWN
+    books.disconnects.finish(again, again.settled, at(30))
+
+    assert books.taken(86_400) is None
+    books.set("live", Decimal(0))
+    assert books.found() == [("call-1", "no_money")]
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_a_slice_that_was_paid_for_after_all_ends_no_call(
+    migrated_url: str, opened: list[Any], is_paid: bool
+) -> None:
+    books = Books(migrated_url, postgres_world(migrated_url, opened), Policy.SLICE)
+    opened.append(books.disconnects)
+    books.charging.handle([request(can_disconnect=True)], NOON)
+    books.charging.handle([start(event_at=NOON, can_disconnect=True)], NOON)
+    books.set("live", Decimal("0.60"))
+    books.charging.handle([interim(45, event_at=at(45), can_disconnect=True)], at(45))
+    first = books.taken(45)
+    assert first is not None
+    assert (first.reason, first.settled) == (DisconnectReason.SLICE_RAN_DRY, None)
+    books.disconnects.finish(first, DisconnectOutcome.NO_ANSWER, at(45))
+    if is_paid:
+        books.set("live", Decimal(10))
+        books.charging.handle([interim(50, event_at=at(50), can_disconnect=True)], at(50))
+    again = books.taken(76)
+
+    assert again is not None
+    assert again.settled is (DisconnectOutcome.WITHDRAWN if is_paid else None)
 
 
 def test_a_leg_that_ended_before_anybody_asked_needs_not_be_ended(books: Books) -> None:

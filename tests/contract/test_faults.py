@@ -386,6 +386,7 @@ def test_a_stop_without_a_date_is_kept_though_our_clock_was_set_back_r_09_r_31(w
     told(charging, request(), stop(30), now=NOON)
     told(charging, request(), now=at(9000))
     told(charging, start(), now=at(9005))
+    told(charging, interim(30), now=at(9035 - 3600))
     told(charging, stop(60), now=at(9065 - 3600))
     audit(world.state())
 

@@ -12,13 +12,13 @@ import pytest
 from daemon_process import Daemon, Settings, StartDaemon, eventually, sql, start
 from daemon_world import NASES, nas
 from postgres import PostgresServer
-from radius_switch import PATIENCE_SECONDS, SECRET, START, STOP, new_call
+from radius_switch import INTERIM, PATIENCE_SECONDS, SECRET, START, STOP, new_call
 
 from radiusd import wire
 from radiusd.codec import Attributes, encode
 from radiusd.wire import HEADER_OCTETS, MESSAGE_AUTHENTICATOR, Code
 
-ADDRESSES = [f"127.0.0.{number}" for number in range(10, 16)]
+ADDRESSES = [f"127.0.0.{number}" for number in range(10, 17)]
 ACK, NAK = Code.DISCONNECT_ACK, Code.DISCONNECT_NAK
 SESSION_UNKNOWN, ADMINISTRATIVELY_PROHIBITED = 503, 501
 
@@ -177,6 +177,30 @@ def test_a_switch_that_refuses_is_alarmed_and_the_call_goes_on_p_131(daemon: Dae
     assert (failed["level"], failed["outcome"], failed["error_cause"]) == ("warning", "refused", 501)
     assert counted(daemon, ender, "refused")
     assert daemon.billing.money(client) == ("0", "10", 1)
+
+
+def test_a_call_that_goes_on_is_asked_for_again_whatever_its_switch_said_r_29(
+    daemon: Daemon, ender: Ender
+) -> None:
+    client, call = daemon.client(credit="10"), new_call()
+    accept = call_under_way(daemon, ender, client, call)
+    stop_client(daemon, client)
+    ender.asked()
+    ender.answer(NAK, ADMINISTRATIVELY_PROHIBITED)
+    daemon.logs("disconnect_failed", call_id=call)
+    sql(daemon.url, "UPDATE disconnect SET next_at = now() WHERE done_at IS NULL AND nas = %s", ender.nas)
+    ender.asked()
+    ender.answer(ACK)
+    daemon.logs("disconnect_done", call_id=call)
+    with daemon.switch(ender.address) as switch:
+        switch.ask(switch.record(INTERIM, call, accept.classes, user=client, seconds=1))
+    sql(daemon.url, "UPDATE disconnect SET next_at = now() WHERE done_at IS NULL AND nas = %s", ender.nas)
+    asked = ender.asked()
+
+    assert asked.text("Acct-Session-Id") == f"session {call}"
+    failed = daemon.logs("disconnect_failed", call_id=call)
+    assert [(line["outcome"], line["attempt"]) for line in failed] == [("refused", 1), ("ignored", 3)]
+    assert counted(daemon, ender, "ignored")
 
 
 def test_a_silent_switch_is_asked_again_with_the_same_octets_p_130(daemon: Daemon, ender: Ender) -> None:

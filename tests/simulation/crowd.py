@@ -24,12 +24,15 @@ from billing_core.limits import Limits
 from billing_core.rate_table import rate_table
 from billing_core.sweep import OnSilence, Sweep
 
+SLICE_SECONDS = 60
 POLICIES = {
     "full": Concurrency(Policy.FULL),
     "share, calls = 10": Concurrency(Policy.SHARE, calls=10),
-    "slice, seconds = 60": Concurrency(Policy.SLICE, seconds=60),
+    "slice, seconds = 60": Concurrency(Policy.SLICE, seconds=SLICE_SECONDS),
     "none": Concurrency(Policy.NONE),
 }
+IGNORED = "slice, ignored"
+"""The line of a switch that takes Disconnect-Requests, and ends no call for them."""
 COUNTS = (1, 2, 5, 10, 50, 200)
 SEEDS = 20
 PAID = Decimal(10)
@@ -41,13 +44,17 @@ DISCONNECT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What came of it. `used` is what of the money was talked away, in percent, at most 100."""
+    """What came of it. `used` is what of the money was talked away, in percent, at most 100.
+
+    `at_once` is the most calls that were under way together.
+    """
 
     granted: int
     refused: int
     shortened: int
     used: float
     overspend: Decimal
+    at_once: int
 
 
 class _Agenda:
@@ -72,8 +79,11 @@ class _Agenda:
             action()
 
 
-def crowd(seed: int, concurrency: Concurrency, count: int) -> Crowd:
-    """Let *count* calls begin within a minute and last as chance wants, three minutes on average."""
+def crowd(seed: int, concurrency: Concurrency, count: int, reaction_seconds: float | None = 0.0) -> Crowd:
+    """Let *count* calls begin within a minute and last as chance wants, three minutes on average.
+
+    The switch ends one *reaction_seconds* after it was asked to, None: never.
+    """
     chance, agenda = random.Random(seed), _Agenda()
     client = replace(ALICE, concurrency=concurrency)
     catalogue = Catalogue()
@@ -88,8 +98,8 @@ def crowd(seed: int, concurrency: Concurrency, count: int) -> Crowd:
         lambda: agenda.seconds, batch_max=16,
     )  # fmt: skip
     switch = Nas(
-        "switch", Character(can_disconnect=True, interim_seconds=60), chance, network, agenda.later,
-        lambda: agenda.seconds, [worker.receive],
+        "switch", Character(can_disconnect=True, interim_seconds=60, reaction_seconds=reaction_seconds),
+        chance, network, agenda.later, lambda: agenda.seconds, [worker.receive],
     )  # fmt: skip
     sweep = Sweep(storage.turn, catalogue, limits, lambda _: OnSilence.CHARGE_KNOWN)
     for _ in range(count):
@@ -114,7 +124,17 @@ def crowd(seed: int, concurrency: Concurrency, count: int) -> Crowd:
         shortened=sum(call.is_shortened for call in switch.calls),
         used=float(min(PAID, PAID - live) / PAID * 100),
         overspend=max(Decimal(0), -live),
+        at_once=_most_at_once(switch),
     )
+
+
+def _most_at_once(switch: Nas) -> int:
+    spans = [
+        (call.answered_at, call.answered_at + call.told_seconds)
+        for call in switch.calls
+        if call.answered_at is not None and call.told_seconds is not None
+    ]
+    return max(sum(began <= moment <= ended for began, ended in spans) for moment, _ in spans)
 
 
 def table(counts: Sequence[int] = COUNTS) -> list[str]:
@@ -123,9 +143,10 @@ def table(counts: Sequence[int] = COUNTS) -> list[str]:
         "| policy | calls wanted | granted | refused | shortened | money talked away | worst overspend |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for name, concurrency in POLICIES.items():
+    settings = [(name, concurrency, 0.0) for name, concurrency in POLICIES.items()]
+    for name, concurrency, reaction_seconds in [*settings, (IGNORED, POLICIES["slice, seconds = 60"], None)]:
         for count in counts:
-            runs = [crowd(seed, concurrency, count) for seed in range(SEEDS)]
+            runs = [crowd(seed, concurrency, count, reaction_seconds) for seed in range(SEEDS)]
             granted, refused, shortened, used = (
                 sum(values) / SEEDS
                 for values in zip(

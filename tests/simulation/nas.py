@@ -36,7 +36,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """How a softswitch behaves. The defaults are a good one's."""
+    """How a softswitch behaves. The defaults are a good one's.
+
+    It ends a call `reaction_seconds` after it was asked to, None: never.
+    """
 
     obeys: bool = True
     sends_start: bool = True
@@ -47,6 +50,7 @@ class Character:
     reuses_ids: bool = False
     tells_twice: bool = False
     can_disconnect: bool = False
+    reaction_seconds: float | None = 0.0
     patient: bool = True
     asks: float = 1.0
     loses_stop: float = 0.0
@@ -156,11 +160,16 @@ class Nas:
 
     def hang_up(self, key: bytes) -> None:
         """Obey a Disconnect-Request for the call of that name, or ignore it."""
-        if not (self.character.can_disconnect and self.character.obeys):
+        reaction_seconds = self.character.reaction_seconds
+        if not (self.character.can_disconnect and self.character.obeys) or reaction_seconds is None:
             return
         for call in self.calls:
-            if not call.ended and call.key == key:
-                call.disconnected = True
+            if call.ended or call.disconnected or call.key != key:
+                continue
+            call.disconnected = True
+            if reaction_seconds:
+                self._alive(call, reaction_seconds, self._end)
+            else:
                 self._end(call)
 
     def reboot(self, tells: bool) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from auditor import Auditor
 from calls import NOON
 from definitions import CONCURRENCIES, NUMBERS, POSTPAID_ID, SLICED_ID, Definitions
-from nas import GOOD, Character, Nas
+from nas import GOOD, SURE_ATTEMPT, Character, Nas
 from network import Network, Weather
 from shaky_storage import FAULTS, DiedError, ShakyStorage, WouldWaitError
 from worker import Worker
@@ -281,7 +281,8 @@ class World:
             ):
                 self._disconnects[key, generation] += 1
                 switch = next(switch for switch in self.switches if switch.name == order.nas)
-                self.network.carry(partial(switch.hang_up, key))
+                sure = self.orderly and self._disconnects[key, generation] >= SURE_ATTEMPT
+                self.network.carry(partial(switch.hang_up, key), sure)
 
     # --- faults -------------------------------------------------------------------------------------
 
