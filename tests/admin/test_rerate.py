@@ -82,10 +82,10 @@ def test_a_dry_run_tells_every_difference_and_posts_nothing(dearer: Billing) -> 
     assert state_of(dearer) == before
 
 
-def test_the_differences_are_posted_as_corrections_and_the_second_time_changes_nothing(
+def test_the_differences_are_posted_as_corrections_and_the_second_time_changes_nothing_r_34(
     dearer: Billing,
 ) -> None:
-    """R-33 and R-34: what was posted is never posted again."""
+    """What was posted is never posted again."""
     before = live(dearer)
     legs = rerate(dearer)["legs"]
     posted = rerate(dearer, "--yes")
@@ -107,8 +107,8 @@ def test_the_differences_are_posted_as_corrections_and_the_second_time_changes_n
     assert state_of(dearer) == after
 
 
-def test_two_runs_at_once_post_what_one_posts(dearer: Billing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R-34: each holds still when it has read the legs, until the other has too or can't for a lock."""
+def test_two_runs_at_once_post_what_one_posts_r_34(dearer: Billing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds still when it has read the legs, until the other has too or can't for a lock."""
     before = live(dearer)
     both_have_read = Barrier(2)
     read = PostgresTurn.sessions
@@ -200,8 +200,8 @@ def test_a_leg_of_nobody_is_charged_once_its_account_is_defined(busy: Billing) -
     assert rerate(busy, "--yes")["changed"] == 0
 
 
-def test_a_leg_without_a_rate_is_charged_once_there_is_one(busy: Billing) -> None:
-    """R-33: a rate that was missing at the Stop."""
+def test_a_leg_without_a_rate_is_charged_once_there_is_one_r_33(busy: Billing) -> None:
+    """A rate that was missing at the Stop."""
     handle(busy, start("cuba", called="53123456"), stop(60, "cuba", called="53123456"))
     before = live(busy)
     busy.file("sold.csv", f"{HEADER}53,Cuba,2,2026-01-01\n")

@@ -41,6 +41,14 @@ def test_every_row_stands_once_and_in_order() -> None:
         assert ids == sorted(set(ids))
 
 
+def test_every_fault_is_named_by_a_test_of_its_own() -> None:
+    faults = {row[0]: row[-1] for row in ROWS if row[0].startswith("R")}
+    of_the_money = {f"R-{number:02}" for number in (*range(1, 10), *range(23, 35))}
+
+    assert of_the_money - faults.keys() == set()
+    assert [id for id, proofs in faults.items() if id.lower().replace("-", "_") not in proofs] == []
+
+
 def test_the_rows_are_counted_at_the_top() -> None:
     counts = [sum(row[0].startswith(kind) for row in ROWS) for kind in "PB"]
     told = re.findall(r"Proven: (\d+) rows of the protocol \(P-\) and (\d+) of bad input \(B-\)", PROTOCOL)
