@@ -43,7 +43,7 @@ def out_of_reach(daemon: Daemon, proxy: FaultProxy, how: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["cut", "stall"])
-def test_without_its_database_the_daemon_keeps_silent_or_rejects_and_acknowledges_nothing_r_17_r_18(
+def test_without_its_database_the_daemon_keeps_silent_or_rejects_and_acknowledges_nothing_b_054_r_17_r_18(
     behind: Daemon, proxy: FaultProxy, how: str
 ) -> None:
     client, call = behind.client(), new_call()
