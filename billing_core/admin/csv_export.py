@@ -1,14 +1,39 @@
 """Records as CSV (RFC 4180) that a spreadsheet opens without running what a stranger put in it."""
 
 import csv
+import sys
 from collections.abc import Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import TextIO
 
-from billing_core.admin.output import Record, readable
+from billing_core.admin.command_line.arguments import STDOUT
+from billing_core.admin.output import CommandError, Output, Record, readable
 
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], output: Output) -> None:
+    """Write *records* to *path*, or to stdout; a file is written whole or not at all.
+
+    Half a list would be taken for a whole one. Raises CommandError.
+    """
+    if output.is_json:
+        raise CommandError("--csv and --json exclude each other: choose one")
+    if path == STDOUT:
+        write_csv(sys.stdout, records, columns)
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            count = write_csv(file, records, columns)
+        part.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    output.say(f"{path}: {count} records")
 
 
 def write_csv(file: TextIO, records: Iterable[Record], columns: Iterable[str]) -> int:

@@ -83,6 +83,14 @@ PERIOD = (
     argument("--from", dest="since", type=instant, metavar="T", help="only what is dated T or later"),
     argument("--to", dest="until", type=instant, metavar="T", help="only what is dated before T"),
 )
+CSV = argument(
+    "--csv",
+    nargs="?",
+    type=Path,
+    const=STDOUT,
+    metavar="FILE",
+    help="all columns as CSV, to FILE or to stdout",
+)
 LIMIT = argument("--limit", type=count, metavar="N", help="only N of them")
 DRY_RUN = argument("--dry-run", action="store_true", help="show what would change, and stop")
 SHOW_NUMBERS = argument(

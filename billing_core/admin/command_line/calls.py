@@ -1,11 +1,9 @@
 """What is written after `billing` about calls: what one would get, those under way, and finished ones."""
 
-from pathlib import Path
-
 from billing_core.admin.command_line.arguments import (
+    CSV,
     LIMIT,
     SHOW_NUMBERS,
-    STDOUT,
     Subcommand,
     Subcommands,
     argument,
@@ -46,14 +44,7 @@ SUBCOMMANDS: Subcommands = {
             argument("--to", dest="until", type=instant, metavar="T", help="only records dated before T"),
             argument("--limit", type=count, metavar="N", help="only the newest N"),
             SHOW_NUMBERS,
-            argument(
-                "--csv",
-                nargs="?",
-                type=Path,
-                const=STDOUT,
-                metavar="FILE",
-                help="all columns as CSV, to FILE or to stdout",
-            ),
+            CSV,
         ),
     ),
     ("explain",): Subcommand(
