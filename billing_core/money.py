@@ -83,6 +83,12 @@ def shown(amount: Decimal) -> str:
     return f"{amount.quantize(_CENT, rounding=decimal.ROUND_FLOOR, context=_EXACT):f}"
 
 
+def grouped(amount: Decimal) -> str:
+    """Return *amount* for a list that people read: `1 000.00`, rounded half up to two decimals."""
+    cents = amount.quantize(_CENT, rounding=decimal.ROUND_HALF_UP, context=_EXACT) + ZERO  # No -0.00.
+    return f"{cents:,f}".replace(",", " ")
+
+
 def plain(amount: Decimal) -> str:
     """Return *amount* as people and switches read it: no exponent, no thousands separator."""
     return f"{amount:f}"

@@ -12,7 +12,7 @@ from importlib import import_module
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
-from billing_core.admin.command_line import parser
+from billing_core.admin.command_line import parsed
 from billing_core.admin.database import FILE_NAME, Database, opened
 from billing_core.admin.output import FAILED, CommandError, Output
 from billing_core.ports import StorageDownError
@@ -27,7 +27,7 @@ _INTERRUPTED = 130  # As shells tell that SIGINT ended a program.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; raise SystemExit(2) for a wrong command line."""
-    chosen = parser().parse_args(arguments)
+    chosen = parsed(arguments)
     output = Output(chosen.json)
     try:
         with opened(chosen.config) as database:

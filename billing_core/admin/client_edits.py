@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from billing_core.admin.client_fields import FIELDS, ClientField, Kind
+from billing_core.admin.client_fields import FIELDS, Kind, flag
 from billing_core.admin.definitions import Definitions, understood
 from billing_core.admin.output import CommandError, items
 from billing_core.settings import Document, Fault, KeyPath
@@ -79,8 +79,4 @@ class _FlagDocument(Document):
         key = ".".join(part for part in keys if isinstance(part, str))
         assert isinstance(place, int), "all that flags define is clients"
         name = self.data["client"][place]["name"]
-        return Fault(f"client {name}", 0, FIELDS[key].flag if key in FIELDS else _flag(key), message)
-
-
-def _flag(key: str) -> str:
-    return ClientField(key, Kind.TEXT, "", "").flag if key else ""
+        return Fault(f"client {name}", 0, flag(key) if key else "", message)

@@ -52,7 +52,12 @@ class ClientField:
     @property
     def flag(self) -> str:
         """Return the flag that stands for it on a command line."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        return flag(self.key)
+
+
+def flag(key: str) -> str:
+    """Return the flag that stands for a field on a command line."""
+    return "--" + key.replace(".", "-").replace("_", "-")
 
 
 _GENERAL, _PANEL, _ORIG, _TERM = (
@@ -129,6 +134,18 @@ PLAIN = tuple(field for field in FIELDS.values() if not (field.in_company or fie
 
 WHOLE_SECTIONS = {"concurrency": ("concurrency.policy", "concurrency.calls", "concurrency.seconds")}
 """Sections that are set and unset as a whole, with the fields that they are."""
+
+COMPUTED: Mapping[str, Kind] = {
+    "id": Kind.COUNT,
+    "available": Kind.MONEY,
+    "live": Kind.MONEY,
+    "fixed": Kind.MONEY,
+    "reserved": Kind.MONEY,
+    "in_use": Kind.COUNT,
+    "term_in_use": Kind.COUNT,
+    "role": Kind.WORD,
+}
+"""What clients are listed, found and sorted by besides their fields; nobody sets it."""
 
 
 def json_form(value: Any) -> Any:

@@ -10,20 +10,6 @@ from billing_core.admin.output import CommandError, Record
 from billing_core.settings import nearest
 from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
 
-LIST_COLUMNS = (
-    "id",
-    "name",
-    "status",
-    "currency",
-    "available",
-    "live",
-    "fixed",
-    "reserved",
-    "in_use",
-    "reseller",
-    "tags",
-)
-
 _fixed = select(entry.c.client_id, func.sum(literal_column(FIXED_PART)).label("fixed")).where(
     text(MOVES_FIXED)
 )
@@ -73,28 +59,6 @@ def unknown_client(connection: Connection, name: str) -> CommandError:
     """Return the error that there is no client *name*, with the name that was probably meant."""
     names = connection.execute(select(client.c.name)).scalars()
     return CommandError(f'client "{name}" is not known{nearest(name, names)}')
-
-
-def listed(connection: Connection, limit: int | None = None) -> Iterator[Record]:
-    """Yield every client, by name; `available` is null for one without limit."""
-    rows = connection.execution_options(yield_per=1000).execute(
-        _clients().order_by(client.c.name).limit(limit)
-    )
-    for row in rows:
-        yield {
-            "id": row.id,
-            "name": row.name,
-            "status": row.status,
-            "currency": row.currency,
-            "available": _available(row),
-            "live": row.live,
-            "fixed": row.fixed,
-            "reserved": row.reserved,
-            "in_use": row.in_use,
-            "term_in_use": row.term_in_use,
-            "reseller": row.reseller,
-            "tags": row.tags,
-        }
 
 
 def shown(connection: Connection, name: str) -> Record:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from billing_core.admin import change_output, clients, quote, verify
+from billing_core.admin import change_output, quote, verify
 from billing_core.admin.apply import apply_files
 from billing_core.admin.audit import operator
 from billing_core.admin.database import Database
@@ -24,20 +24,6 @@ def apply(arguments: Namespace, database: Database, output: Output) -> int:
         announce=lambda found: change_output.show(found, output),
     )
     change_output.tell(diff, output, dry_run=arguments.dry_run)
-    return OK
-
-
-def clients_list(arguments: Namespace, database: Database, output: Output) -> int:
-    """List the clients with their money."""
-    with database.engine.connect() as connection:
-        output.records(clients.listed(connection, arguments.limit), clients.LIST_COLUMNS)
-    return OK
-
-
-def clients_show(arguments: Namespace, database: Database, output: Output) -> int:
-    """Show one client."""
-    with database.engine.connect() as connection:
-        output.record(clients.shown(connection, arguments.name))
     return OK
 
 

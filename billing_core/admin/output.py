@@ -6,7 +6,7 @@ string without exponent, a time as RFC 3339 in UTC.
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -111,12 +111,15 @@ class Output:
         json.dump(value, self._console.file, default=json_value, indent=2)
         self._console.file.write("\n")
 
-    def records(self, records: Iterable[Record], columns: Iterable[str]) -> None:
-        """Write a list: for programs with every field, for people the *columns* that fit a screen."""
+    def records(self, records: Iterable[Record], columns: Iterable[str], right: Collection[str] = ()) -> None:
+        """Write a list: for programs with every field, for people the *columns* that fit a screen.
+
+        Columns of numbers stand at the right, and those of *right*, where numbers are already written out.
+        """
         if self.is_json:
             self._array(records)
         else:
-            self._table(records, list(columns))
+            self._table(records, list(columns), right)
 
     def record(self, record: Record) -> None:
         """Write one thing: for people a line for each field."""
@@ -137,11 +140,11 @@ class Output:
             separator = ","
         write("[]\n" if separator == "[" else "\n]\n")
 
-    def _table(self, records: Iterable[Record], columns: list[str]) -> None:
+    def _table(self, records: Iterable[Record], columns: list[str], right: Collection[str]) -> None:
         rows = [[record[column] for column in columns] for record in records]
         table = Table(box=None)
         for place, column in enumerate(columns):
-            is_number = any(isinstance(row[place], int | Decimal) for row in rows)
+            is_number = column in right or any(isinstance(row[place], int | Decimal) for row in rows)
             table.add_column(Text(column.replace("_", " ")), justify="right" if is_number else "left")
         for row in rows:
             table.add_row(*(Text(readable(value)) for value in row))

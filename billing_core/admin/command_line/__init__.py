@@ -1,11 +1,14 @@
 """The command line of `billing`: its subcommands, and the parser that is made of them."""
 
-from argparse import SUPPRESS, ArgumentParser
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from billing_core.admin.command_line import audit, blocks, calls, clients, ledger, mails, rates, resellers
 from billing_core.admin.command_line.arguments import Subcommands, Words
+from billing_core.admin.command_line.client_selection import SIGNED
 
 SUBCOMMANDS: Subcommands = {
     **clients.SUBCOMMANDS,
@@ -17,6 +20,23 @@ SUBCOMMANDS: Subcommands = {
     **blocks.SUBCOMMANDS,
     **mails.SUBCOMMANDS,
 }
+
+
+def parsed(arguments: Sequence[str] | None = None) -> Namespace:
+    """Return what *arguments* say, by default those of this process; raise SystemExit(2)."""
+    return parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Join flags with values that begin with a minus, as `--live=-10..0`: else they would be flags, too."""
+    joined: list[str] = []
+    for argument in arguments:
+        is_value = argument.startswith("-") and not argument.startswith("--") and joined
+        if is_value and joined[-1] in SIGNED:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def parser() -> ArgumentParser:

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from billing_core.admin.command_line.arguments import (
+    CSV,
     DRY_RUN,
-    LIMIT,
     NAME,
     Subcommand,
     Subcommands,
     argument,
     count,
 )
+from billing_core.admin.command_line.client_selection import PAGING, STATUS, selection
 from billing_core.admin.command_line.fields import setting_flags
 
 SUBCOMMANDS: Subcommands = {
@@ -23,12 +24,17 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "list"): Subcommand(
-        "commands.clients_list",
+        "client_commands.clients_list",
         "List the clients with their money",
-        (LIMIT,),
+        (STATUS, *PAGING, CSV),
+    ),
+    ("clients", "search"): Subcommand(
+        "client_commands.clients_search",
+        "Find clients by any of their fields, and list them",
+        (*selection(), *PAGING, CSV),
     ),
     ("clients", "show"): Subcommand(
-        "commands.clients_show",
+        "client_commands.clients_show",
         "Show one client",
         (NAME,),
     ),
