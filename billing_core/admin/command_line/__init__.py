@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from billing_core.admin.command_line import audit, blocks, calls, clients, ledger, mails, rates, resellers
+from billing_core.admin.command_line import (
+    audit,
+    blocks,
+    calls,
+    clients,
+    events,
+    ledger,
+    mails,
+    rates,
+    resellers,
+)
 from billing_core.admin.command_line.arguments import Subcommands, Words
 from billing_core.admin.command_line.client_selection import SIGNED
 
@@ -18,6 +28,7 @@ SUBCOMMANDS: Subcommands = {
     **rates.SUBCOMMANDS,
     **calls.SUBCOMMANDS,
     **blocks.SUBCOMMANDS,
+    **events.SUBCOMMANDS,
     **mails.SUBCOMMANDS,
 }
 

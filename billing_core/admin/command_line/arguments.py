@@ -80,7 +80,9 @@ def count(text: str) -> int:
 
 NAME = argument("name", metavar="NAME", help="the client's name")
 PERIOD = (
-    argument("--from", dest="since", type=instant, metavar="T", help="only what is dated T or later"),
+    argument(
+        "--since", "--from", dest="since", type=instant, metavar="T", help="only what is dated T or later"
+    ),
     argument("--to", dest="until", type=instant, metavar="T", help="only what is dated before T"),
 )
 CSV = argument(
@@ -92,6 +94,7 @@ CSV = argument(
     help="all columns as CSV, to FILE or to stdout",
 )
 LIMIT = argument("--limit", type=count, metavar="N", help="only N of them")
+NEWEST = argument("--limit", type=count, metavar="N", help="only the newest N")
 DRY_RUN = argument("--dry-run", action="store_true", help="show what would change, and stop")
 SHOW_NUMBERS = argument(
     "--show-numbers", action="store_true", help="also the ends of numbers that clients hide"

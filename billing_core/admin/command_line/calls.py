@@ -3,12 +3,13 @@
 from billing_core.admin.command_line.arguments import (
     CSV,
     LIMIT,
+    NEWEST,
+    PERIOD,
     SHOW_NUMBERS,
     Subcommand,
     Subcommands,
     argument,
     count,
-    instant,
 )
 
 SUBCOMMANDS: Subcommands = {
@@ -33,16 +34,8 @@ SUBCOMMANDS: Subcommands = {
             argument("--client", metavar="NAME"),
             argument("--unbillable", action="store_true", help="only what could not be charged"),
             argument("--call", metavar="ID", help="only this call id or session id"),
-            argument(
-                "--since",
-                "--from",
-                dest="since",
-                type=instant,
-                metavar="T",
-                help="only records dated T or later",
-            ),
-            argument("--to", dest="until", type=instant, metavar="T", help="only records dated before T"),
-            argument("--limit", type=count, metavar="N", help="only the newest N"),
+            *PERIOD,
+            NEWEST,
             SHOW_NUMBERS,
             CSV,
         ),

@@ -2,13 +2,13 @@
 
 from billing_core.admin.command_line.arguments import (
     NAME,
+    NEWEST,
     PERIOD,
     SHOW_NUMBERS,
     Argument,
     Subcommand,
     Subcommands,
     argument,
-    count,
 )
 
 
@@ -53,7 +53,7 @@ SUBCOMMANDS: Subcommands = {
         (
             NAME,
             *PERIOD,
-            argument("--limit", type=count, metavar="N", help="only the newest N"),
+            NEWEST,
             SHOW_NUMBERS,
         ),
     ),

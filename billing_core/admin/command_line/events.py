@@ -1,0 +1,27 @@
+"""What is written after `billing events`."""
+
+from billing_core.admin.command_line.arguments import (
+    NEWEST,
+    PERIOD,
+    SHOW_NUMBERS,
+    Subcommand,
+    Subcommands,
+    argument,
+)
+
+EVENT_KINDS = ("low_balance", "blocked", "unbillable", "disconnected", "configuration")
+"""The values of `EventKind`, which is not imported to read a command line."""
+
+SUBCOMMANDS: Subcommands = {
+    ("events",): Subcommand(
+        "event_commands.events_list",
+        "List what happened: low balances, blocks, unbillable calls, disconnected ones, changed definitions",
+        (
+            argument("--kind", choices=EVENT_KINDS, help="only of this kind"),
+            argument("--client", metavar="NAME"),
+            *PERIOD,
+            NEWEST,
+            SHOW_NUMBERS,
+        ),
+    ),
+}
