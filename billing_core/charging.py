@@ -93,10 +93,15 @@ class UnreadLegError(TurnConflictError):
 
 @dataclass(slots=True)
 class _Demands:
-    """What a turn that starts over must lock and read beyond what its requests show."""
+    """What a turn that starts over must lock and read beyond what its requests show.
+
+    It may go on with a catalogue behind the definitions if those are of `followed_version`, which the
+    catalogue has just been brought nearer to, or whatever they are if it `may_be_stale`.
+    """
 
     client_ids: set[int] = field(default_factory=set)
     leg_keys: set[bytes] = field(default_factory=set)
+    followed_version: int | None = None
     may_be_stale: bool = False
 
 
@@ -144,12 +149,16 @@ class Charging:
         storage: Storage,
         catalogue: Catalogue,
         limits: Limits,
-        refresh: Callable[[], object] = lambda: None,
+        refresh: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """Work on *storage*, by the definitions in *catalogue*, which *refresh* brings nearer to today's."""
+        """Work on *storage*, by the definitions in *catalogue*, which *refresh* brings nearer to today's.
+
+        *refresh* returns the version of the definitions that it has taken a piece of, None if unknown.
+        """
         self._storage = storage
         self._catalogue = catalogue
         self._refresh = refresh
+        self._is_behind = False
         self.limits = limits
 
     def handle(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
@@ -157,7 +166,8 @@ class Charging:
 
         Raises what storage raises; then nothing of the batch has happened.
         """
-        demands = _Demands()
+        # While a large change is taken over, a turn would only learn under its locks what is known before.
+        demands = _Demands(followed_version=self._refresh() if self._is_behind else None)
         for _ in range(_ATTEMPTS):
             prepared = [self._prepare(request, now) for request in requests]
             try:
@@ -207,8 +217,8 @@ class Charging:
         if other_keys := {key for item in prepared for key in item.other_keys(sessions)}:
             leg_keys |= other_keys
             sessions = {**sessions, **turn.sessions(other_keys)[1]}
-        is_stale = version != self._catalogue.version
-        if is_stale and not demands.may_be_stale:
+        is_stale = self._is_behind = version != self._catalogue.version
+        if is_stale and version != demands.followed_version and not demands.may_be_stale:
             raise StaleCatalogueError
         missing = {s.client_id for s in sessions.values() if s.client_id is not None} - client_ids
         if missing:

@@ -98,8 +98,9 @@ class Service:
         self.worker.sweep_seconds = settings.limits.sweep_seconds
         log.info("reloaded", nas=len(settings.nas))
 
-    def _take_over_definitions(self) -> None:
+    def _take_over_definitions(self) -> int:
         self.reader.step(self.storage.connection())
+        return self.reader.followed_version
 
     def _on_silence(self, name: str) -> OnSilence:
         """Return the policy of the NAS of that name; one that is gone from the settings gets the default."""

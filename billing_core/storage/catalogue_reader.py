@@ -75,6 +75,11 @@ class CatalogueReader:
         return self._catalogue.version
 
     @property
+    def followed_version(self) -> int:
+        """Return the version that was taken over last, or is being taken over, piece by piece."""
+        return self._wanted
+
+    @property
     def is_complete(self) -> bool:
         """Tell whether all definitions have been read once, be they older by now."""
         return self._is_complete

@@ -68,10 +68,11 @@ class Worker:
         """Return the time by this worker's clock, which may have stepped."""
         return NOON + timedelta(seconds=self._clock() + self.skew_seconds)
 
-    def refresh(self) -> None:
-        """Take the newest definitions over, unless they are slow to arrive."""
+    def refresh(self) -> int:
+        """Take the newest definitions over, unless they are slow to arrive, and return which are in use."""
         if not self.stale:
             self._refresh(self.catalogue)
+        return self.catalogue.version
 
     def receive(self, letter: Letter) -> None:
         """Take a packet in; its copies are answered from memory, and a dead worker hears nothing."""
