@@ -6,18 +6,16 @@ Every commit is durable. Each import is a process of its own, so that its peak m
 """
 
 import argparse
-import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from commands import billing
 from openpyxl import Workbook
 
 from billing_core.rate_table import RATE_FIELDS
@@ -52,17 +50,10 @@ def write_workbook(path: Path, count: int, changed: float) -> None:
     workbook.save(path)
 
 
-def billing(directory: Path, *words: str) -> None:
+def measure(directory: Path, *words: str) -> None:
     """Run a command, and say how long it took and how large it grew."""
-    began = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("billing")), "--config", str(directory), *words]
-    with subprocess.Popen(command) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"billing {' '.join(words)} failed")
-    seconds = time.perf_counter() - began
-    print(f"  {' '.join(words[:2])}: {seconds:.1f} s, peak {usage.ru_maxrss / 1024:.0f} MiB", flush=True)
+    cost = billing(directory, *words)
+    print(f"  {' '.join(words[:2])}: {cost.seconds:.1f} s, peak {cost.peak_mib:.0f} MiB", flush=True)
 
 
 def main() -> None:
@@ -82,15 +73,15 @@ def main() -> None:
         files = {changed: directory / f"rates-{changed}{suffix}" for changed in (0.0, 0.01)}
         for changed, path in files.items():
             write(path, chosen.rates, changed)
-        billing(directory, "apply", str(directory / "table.toml"))
+        measure(directory, "apply", str(directory / "table.toml"))
         print(f"{chosen.rates} new rates:")
-        billing(directory, "rates", "import", "all", str(files[0.0]))
+        measure(directory, "rates", "import", "all", str(files[0.0]))
         print("1 % of them changed:")
-        billing(directory, "rates", "import", "all", str(files[0.01]), "--mode", "full")
+        measure(directory, "rates", "import", "all", str(files[0.01]), "--mode", "full")
         print("nothing changed:")
-        billing(directory, "rates", "import", "all", str(files[0.01]))
+        measure(directory, "rates", "import", "all", str(files[0.01]))
         print("undone:")
-        billing(directory, "rates", "rollback", "all")
+        measure(directory, "rates", "rollback", "all")
     finally:
         server.stop()
         shutil.rmtree(directory)
