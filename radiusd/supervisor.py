@@ -4,6 +4,7 @@ It opens all sockets once and hands them to the workers it executes; it keeps th
 so that nothing sent meanwhile is lost. It alone starts, watches and stops the embedded database.
 """
 
+import itertools
 import signal
 import sys
 import threading
@@ -31,7 +32,8 @@ from radiusd.workers import Workers
 _TICK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
 _GAUGES_SECONDS = 10.0
-_NOTICES_SECONDS = 10.0
+_NOTICES_SECONDS = 2.0
+_NOTICES_LOOKS = 30
 _MONTHS_SECONDS = 86_400.0
 
 log = structlog.get_logger()
@@ -152,15 +154,18 @@ class Supervisor:
             self._stopping.wait(_MONTHS_SECONDS)
 
     def _look_at_balances(self) -> None:
-        """Now and then, tell of balances that changed definitions have made low."""
+        """Soon after definitions have changed, and now and then, tell of balances that they made low."""
         balances = LowBalances(serving_url(self._settings))
+        looks = itertools.cycle([False] + [True] * _NOTICES_LOOKS)
         while not self._stopping.is_set():
             try:
-                if notices := balances.look(clock.now()):
+                if notices := balances.look(clock.now(), only_if_changed=next(looks)):
                     log.info("low_balances", notices=notices)
             except (StorageDownError, DataRefusedError) as error:
+                balances.close()
                 log.warning("notices_delayed", reason=str(error))
             self._stopping.wait(_NOTICES_SECONDS)
+        balances.close()
 
     def _measure(self) -> None:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""

@@ -5,7 +5,6 @@ low is found here, a moment later; and so is what a turn decided while a worker 
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -34,22 +33,41 @@ _CLIENTS = f"SELECT {_COLUMNS} FROM client WHERE id = ANY(%s)"  # noqa: S608
 
 
 class LowBalances:
-    """Looks through all balances, on a connection of its own for each look."""
+    """Looks through all balances, on a connection of its own."""
 
     def __init__(self, url: str) -> None:
         """Name the database; nothing is opened yet."""
-        self._url = url
+        self._storage = PostgresStorage(url, "billing notices")
+        self._version: int | None = None
 
-    def look(self, now: datetime) -> int:
-        """Write the notices that are due, and return how many arose. Raises StorageDownError."""
-        with closing(PostgresStorage(self._url, "billing notices")) as storage:
-            found = [
-                client.id
-                for client, balance in _candidates(storage.connection())
-                if noticed(client, balance, now)[0] != balance
-            ]
-            chunks = (found[place : place + _CHUNK] for place in range(0, len(found), _CHUNK))
-            return sum(_notice(storage, chunk, now) for chunk in chunks)
+    def look(self, now: datetime, *, only_if_changed: bool = False) -> int:
+        """Write the notices that are due, and return how many arose. Raises StorageDownError.
+
+        With *only_if_changed* it looks only if definitions have changed since it looked last.
+        """
+        connection = self._storage.connection()
+        version = _version(connection)
+        if only_if_changed and version == self._version:
+            return 0
+        found = [
+            client.id
+            for client, balance in _candidates(connection)
+            if noticed(client, balance, now)[0] != balance
+        ]
+        chunks = (found[place : place + _CHUNK] for place in range(0, len(found), _CHUNK))
+        arose = sum(_notice(self._storage, chunk, now) for chunk in chunks)
+        self._version = version
+        return arose
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        self._storage.close()
+
+
+def _version(connection: Connection) -> int:
+    with translated(), connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM catalogue")
+        return int(cursor.fetchall()[0][0])
 
 
 def _candidates(connection: Connection) -> Iterator[tuple[Client, Balance]]:

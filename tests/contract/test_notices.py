@@ -267,7 +267,7 @@ def test_charges_and_payments_that_race_neither_lose_a_notice_nor_tell_one_twice
 
 
 @pytest.fixture
-def look(money: Money) -> Callable[[], list[tuple[str, Decimal]]]:
+def look(money: Money) -> Iterator[Callable[[], list[tuple[str, Decimal]]]]:
     """Give what looks through the balances, and returns who was told up to now."""
     balances = LowBalances(money.url)
 
@@ -278,7 +278,8 @@ def look(money: Money) -> Callable[[], list[tuple[str, Decimal]]]:
         assert arose == len(told) - before
         return told
 
-    return look
+    yield look
+    balances.close()
 
 
 def test_a_credit_that_is_lowered_is_noticed_without_a_call_and_once(money: Money, look: Any) -> None:
@@ -317,3 +318,14 @@ def test_many_clients_are_looked_at_in_pieces(money: Money, look: Any) -> None:
     money.sql("INSERT INTO balance SELECT id, 0, 0, 0, 0 FROM client WHERE name LIKE 'many%'")
 
     assert len(look()) == 120
+
+
+def test_as_long_as_no_definition_changes_there_may_be_no_need_to_look(money: Money) -> None:
+    with closing(LowBalances(money.url)) as balances:
+        balances.look(NOON)
+        money.set(credit="-5")
+        unchanged = balances.look(NOON, only_if_changed=True)
+        money.sql("UPDATE catalogue SET version = version + 1")
+
+        assert unchanged == 0
+        assert balances.look(NOON, only_if_changed=True) == 2

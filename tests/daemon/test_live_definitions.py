@@ -186,3 +186,28 @@ def changing(billing: Billing, name: str) -> Iterator[list[int]]:
     finally:
         ends.set()
         worker.join()
+
+
+def test_a_low_balance_is_noticed_with_the_charge_and_soon_after_a_credit_was_lowered(
+    daemon: Daemon,
+) -> None:
+    values = 'low_balance = { notify_client = "9.50", notify_admin = "5.00" }'
+    name, call = daemon.client(more=values), new_call()
+    with daemon.switch() as switch:
+        accept = switch.ask(switch.access(user=name, call=call))
+        switch.ask(switch.record(STOP, call, accept.classes, user=name, seconds=60))
+    charged = told(daemon, name)
+    daemon.billing.apply(f'[[client]]\nname = "{name}"\ncredit = "4"')
+    ends_at = time.monotonic() + 10
+    while len(told(daemon, name)) == 1 and time.monotonic() < ends_at:
+        time.sleep(0.05)
+
+    assert charged == [("client", "9.400000")]
+    assert told(daemon, name) == [*charged, ("admin", "3.400000")]
+    assert "\nbilling_mails_waiting " in daemon.get("/metrics")[1]
+
+
+def told(daemon: Daemon, name: str) -> list[tuple[str, ...]]:
+    """Return who was told of the client's low balance, and of how much money."""
+    events = "SELECT facts->>'notify', facts->>'available' FROM event WHERE facts->>'client' = %s ORDER BY id"
+    return sql(daemon.url, events, name)
