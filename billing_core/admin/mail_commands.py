@@ -43,12 +43,16 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def _serve(work: Mailer, stopping: threading.Event, output: Output) -> None:
     """Look again and again; while the database is away nothing can be lost, so wait for it."""
     output.say("sending mails as they come; end it with TERM or INT")
+    is_away = False
     while not stopping.is_set():
         try:
             done = work.run(stopping.is_set)
         except DBAPIError as error:
-            output.error(f"the database fails, mails wait: {' '.join(str(error.orig).split())}")
+            if not is_away:
+                output.error(f"the database fails, mails wait: {' '.join(str(error.orig).split())}")
+            is_away = True
         else:
+            is_away = False
             if done != Pass():
                 _say(done, output)
         stopping.wait(_POLL_SECONDS)
