@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from billing_core.admin import client_list, clients
+from billing_core.admin import client_list, client_sheet, clients
 from billing_core.admin.client_list import Order, Page
 from billing_core.admin.client_search import Search
 from billing_core.admin.command_line.client_selection import ROWS
@@ -56,5 +56,11 @@ def _page(arguments: Namespace, rows: int | None) -> Page:
 def clients_show(arguments: Namespace, database: Database, output: Output) -> int:
     """Show one client."""
     with database.engine.connect() as connection:
-        output.record(clients.shown(connection, arguments.name))
+        client = clients.shown(connection, arguments.name, with_origin=arguments.origin)
+    if output.is_json:
+        output.document(client)
+        return OK
+    output.sheet(client_sheet.sheet(client))
+    output.sheet([("Accounts", [])])
+    output.records(client["accounts"], client_sheet.ACCOUNT_COLUMNS)
     return OK

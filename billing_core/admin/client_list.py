@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Subquery, UnaryExpression, func, sele
 from billing_core.admin.client_columns import CLIENTS, COLUMNS, Expression, fixed_sums
 from billing_core.admin.client_fields import COMPUTED, FIELDS, Kind
 from billing_core.admin.client_search import Search
-from billing_core.admin.output import CommandError, Record
+from billing_core.admin.output import NOTHING, CommandError, Record
 from billing_core.money import grouped
 from billing_core.settings import nearest
 from billing_core.storage.tables import client, entry
@@ -47,8 +47,7 @@ ALL = (
 """Everything that can be told of a client, but secrets."""
 
 _FIXED = "fixed"
-_NOTHING = "—"
-_UNLIMITED = "No Limit"
+UNLIMITED = "No Limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,9 @@ class Order:
         return order if kind in (Kind.MONEY, Kind.COUNT) else order.nulls_last()
 
 
+_BY_NAME = Order()
+
+
 def count(connection: Connection, search: Search) -> int:
     """Return how many clients fit."""
     return int(connection.scalar(select(func.count()).select_from(search.ids(connection).subquery())) or 0)
@@ -112,6 +114,13 @@ def listed(
     ids = search.ids(connection)
     if page.rows is not None:
         ids = _sorted(ids, order, fixed_sums().subquery()).limit(page.rows).offset(page.offset)
+    return told(connection, ids, columns, order)
+
+
+def told(
+    connection: Connection, ids: Select[tuple[int]], columns: Sequence[str], order: Order = _BY_NAME
+) -> Iterator[Record]:
+    """Yield *columns* of the clients whose ids are selected by *ids*."""
     wanted = select(ids.cte("wanted").c.id)
     sums = fixed_sums().where(entry.c.client_id.in_(wanted)).subquery()
     shown = [(_fixed(sums) if key == _FIXED else COLUMNS[key]).label(key) for key in columns]
@@ -135,8 +144,8 @@ def for_people(record: Record) -> Record:
     """Return a row of a list as people read it."""
     available, currency = record["available"], record["currency"]
     return {
-        **{key: _NOTHING if value in (None, "", []) else value for key, value in record.items()},
-        "available": f"{_UNLIMITED if available is None else grouped(available)} {currency}",
+        **{key: NOTHING if value in (None, "", []) else value for key, value in record.items()},
+        "available": f"{UNLIMITED if available is None else grouped(available)} {currency}",
         "live": grouped(record["live"]),
         "fixed": grouped(record["fixed"]),
     }

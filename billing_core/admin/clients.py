@@ -1,50 +1,20 @@
-"""Clients with their money and calls under way, as people and programs ask for them."""
+"""One client, as people and programs ask for him: all his fields, and where each comes from."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, Select, func, literal_column, select, text
+from sqlalchemy import Connection, Row, literal, select
 
-from billing_core.admin.fixed_balance import FIXED_PART, MOVES_FIXED
-from billing_core.admin.output import CommandError, Record
+from billing_core.admin.client_fields import FIELDS
+from billing_core.admin.client_list import ALL, told
+from billing_core.admin.output import MASK, CommandError, Record
 from billing_core.settings import nearest
-from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller
+from billing_core.storage.tables import account, client, reseller, template
 
-_fixed = select(entry.c.client_id, func.sum(literal_column(FIXED_PART)).label("fixed")).where(
-    text(MOVES_FIXED)
-)
-_term_rate_table = rate_table.alias("term_rate_table")
-
-
-def _clients(name: str | None = None) -> Select[Any]:
-    """Select the client *name*, or all: one reading of the ledger sums the fixed balances of all."""
-    fixed = _fixed
-    if name is not None:
-        fixed = fixed.where(entry.c.client_id == _id_of(name))
-    sums = fixed.group_by(entry.c.client_id).subquery()
-    return (
-        select(
-            client,
-            balance.c.live,
-            balance.c.reserved,
-            balance.c.in_use,
-            balance.c.term_in_use,
-            func.coalesce(sums.c.fixed, 0).label("fixed"),
-            reseller.c.name.label("reseller"),
-            rate_table.c.name.label("rate_table"),
-            _term_rate_table.c.name.label("term_rate_table"),
-        )
-        .join(balance, balance.c.client_id == client.c.id)
-        .outerjoin(sums, sums.c.client_id == client.c.id)
-        .outerjoin(reseller, reseller.c.id == client.c.reseller_id)
-        .outerjoin(rate_table, rate_table.c.id == client.c.rate_table_id)
-        .outerjoin(_term_rate_table, _term_rate_table.c.id == client.c.term_rate_table_id)
-    )
-
-
-def _id_of(name: str) -> ScalarSelect[int]:
-    named = client.alias("named")
-    return select(named.c.id).where(named.c.name == name).scalar_subquery()
+_OWN, _DEFAULT = "client", "default"
+_BALANCE = ("available", "live", "fixed", "reserved")
+_LEGS = {"capacity": "in_use", "term_capacity": "term_in_use"}
+_ACCOUNT = tuple(column for column in account.columns if column.name not in ("client_id", "password"))
 
 
 def found_client(connection: Connection, name: str) -> Row[Any]:
@@ -61,55 +31,60 @@ def unknown_client(connection: Connection, name: str) -> CommandError:
     return CommandError(f'client "{name}" is not known{nearest(name, names)}')
 
 
-def shown(connection: Connection, name: str) -> Record:
-    """Return everything about one client but his passwords; raise CommandError if there is none."""
-    row = connection.execute(_clients(name).where(client.c.name == name)).first()
-    if row is None:
-        raise unknown_client(connection, name)
-    low_balance = {"threshold": row.low_balance_threshold, "capacity": row.low_balance_capacity}
-    return {
+def shown(connection: Connection, name: str, *, with_origin: bool = False) -> Record:
+    """Return everything about one client but his passwords; raise CommandError if there is none.
+
+    Fields stand in their sections, as in a definitions file; `resellers` are his own and those above.
+    `origin` tells of each field who sets it: `client`, `template NAME`, or nobody: `default`.
+    """
+    row = found_client(connection, name)
+    [found] = told(connection, select(client.c.id).where(client.c.id == row.id), ALL)
+    fields = {**{key: found.get(key) for key in FIELDS}, "panel.password": row.panel_password and MASK}
+    record = {
         "id": row.id,
-        "name": row.name,
+        "name": name,
         "status": row.status,
         "currency": row.currency,
-        "balance": {
-            "available": _available(row),
-            "live": row.live,
-            "fixed": row.fixed,
-            "reserved": row.reserved,
-        },
-        "capacity": {"limit": row.capacity, "in_use": row.in_use},
-        "term_capacity": {"limit": row.term_capacity, "in_use": row.term_in_use},
-        "credit": row.credit,
-        "postpaid": row.postpaid,
-        "low_balance": low_balance if row.low_balance_threshold is not None else None,
-        "reseller": row.reseller,
-        "rate_table": row.rate_table,
-        "term_rate_table": row.term_rate_table,
-        "bill_by": row.bill_by,
-        "timezone": row.timezone,
-        "concurrency": _concurrency(row),
-        "charge_max": row.charge_max,
-        "refuse_losses": row.refuse_losses,
-        "locale": row.locale,
-        "tags": row.tags,
-        "company": row.company,
+        "role": found["role"],
+        "version": row.changed_in,
+        "balance": {key: found[key] for key in _BALANCE},
+        **_nested(fields),
+        **{key: {"limit": found[key], "in_use": found[legs]} for key, legs in _LEGS.items()},
+        "resellers": list(_resellers(connection, row.reseller_id)),
         "accounts": list(_accounts(connection, row.id)),
     }
+    return {**record, "origin": _origin(connection, row)} if with_origin else record
 
 
-def _concurrency(row: Row[Any]) -> Record:
-    """Return the policy and its part, as a definition names them."""
-    parts = {"calls": row.concurrency_calls, "seconds": row.concurrency_seconds}
-    return {"policy": row.concurrency} | {key: part for key, part in parts.items() if part is not None}
+def _nested(fields: Record) -> Record:
+    """Return fields with sections as objects of their own."""
+    nested: dict[str, Any] = {}
+    for key, value in fields.items():
+        section, _, part = key.partition(".")
+        if part:
+            nested.setdefault(section, {})[part] = value
+        else:
+            nested[key] = value
+    return nested
 
 
-def _available(row: Row[Any]) -> Any:
-    return None if row.postpaid else row.live + row.credit
+def _origin(connection: Connection, row: Row[Any]) -> Record:
+    found = select(template.c.name, template.c.fields).where(template.c.id == row.template_id)
+    named = connection.execute(found).first()
+    of_template = dict.fromkeys(named.fields, f"template {named.name}") if named else {}
+    return {key: _OWN if key in row.own else of_template.get(key, _DEFAULT) for key in FIELDS}
+
+
+def _resellers(connection: Connection, reseller_id: int | None) -> Iterator[str]:
+    """Yield the name of a reseller, and of those above him, one after the other."""
+    first = select(reseller.c.name, reseller.c.parent_id, literal(0).label("level"))
+    chain = first.where(reseller.c.id == reseller_id).cte("chain", recursive=True)
+    above = select(reseller.c.name, reseller.c.parent_id, chain.c.level + 1)
+    chain = chain.union_all(above.join(chain, reseller.c.id == chain.c.parent_id))
+    yield from connection.execute(select(chain.c.name).order_by(chain.c.level)).scalars()
 
 
 def _accounts(connection: Connection, client_id: int) -> Iterator[Record]:
-    columns = [column for column in account.columns if column.name not in ("client_id", "password")]
-    statement = select(*columns).where(account.c.client_id == client_id).order_by(account.c.id)
+    statement = select(*_ACCOUNT).where(account.c.client_id == client_id).order_by(account.c.id)
     for row in connection.execute(statement):
         yield dict(row._mapping)

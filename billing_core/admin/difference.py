@@ -6,9 +6,8 @@ from typing import Any
 
 from billing_core.admin.client_definition import DEFAULTS
 from billing_core.admin.inventory import Inventory, Item, Named
-from billing_core.admin.output import Record, readable
+from billing_core.admin.output import MASK, Record, readable
 
-MASK = "***"
 CREATED = "created"
 OWN = "own"
 _SECRETS = ("password", "panel.password")

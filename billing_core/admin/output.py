@@ -6,7 +6,7 @@ string without exponent, a time as RFC 3339 in UTC.
 
 import csv
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,12 @@ _WIDTH_WITHOUT_TERMINAL = 100_000
 
 OK, FAILED = 0, 1
 """How a command ends that did what it should, and one that told why it could not."""
+
+NOTHING = "—"
+"""What stands for people where there is no value."""
+
+MASK = "***"
+"""What stands in place of a secret."""
 
 Record = Mapping[str, Any]
 
@@ -130,6 +136,15 @@ class Output:
         for field, value in _flat(record):
             table.add_row(Text(field.replace("_", " ")), Text(readable(value)))
         self._console.print(table)
+
+    def sheet(self, groups: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> None:
+        """Write rows of cells for people, each group of them under its heading."""
+        for heading, rows in groups:
+            self._console.print(Text(f"\n{heading}"))
+            table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
+            for row in rows:
+                table.add_row(*(Text(readable(cell) or NOTHING) for cell in row))
+            self._console.print(table)
 
     def _array(self, records: Iterable[Record]) -> None:
         """Write one array, a record at a time: a month of calls need not fit into memory."""

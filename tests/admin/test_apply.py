@@ -422,4 +422,4 @@ def test_a_file_with_a_thousand_clients_is_applied_and_again(billing: Billing) -
     assert billing.apply(clients, "--json").document["changes"] == []
     shown = billing("clients", "show", "Client 7", "--json").document
     assert shown["tags"] == ["a b", 'c,"d']
-    assert shown["company"] == {"name": 'Tab\\ and "quote"'}
+    assert shown["company"]["name"] == 'Tab\\ and "quote"'

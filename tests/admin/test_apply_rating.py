@@ -236,8 +236,10 @@ def test_a_client_is_shown_with_what_limits_his_calls(billing: Billing) -> None:
     human = billing("clients", "show", "Customer A").out
 
     keys = ("concurrency", "charge_max", "refuse_losses", "timezone")
-    assert [shown[key] for key in keys] == [{"policy": "share", "calls": 4}, "5.50", True, "Europe/Paris"]
-    assert [plain[key] for key in keys] == [{"policy": "full"}, None, False, "UTC"]
+    share = {"policy": "share", "calls": 4, "seconds": None}
+    full = {"policy": "full", "calls": None, "seconds": None}
+    assert [shown[key] for key in keys] == [share, "5.50", True, "Europe/Paris"]
+    assert [plain[key] for key in keys] == [full, None, False, "UTC"]
     assert shown["accounts"][0]["price_per_minute_max"] == "1.25"
     lines = [" ".join(line.split()) for line in human.splitlines()]
     assert {"concurrency policy share", "concurrency calls 4", "charge max 5.50", "refuse losses true"} <= {

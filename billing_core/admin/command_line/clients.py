@@ -36,7 +36,14 @@ SUBCOMMANDS: Subcommands = {
     ("clients", "show"): Subcommand(
         "client_commands.clients_show",
         "Show one client",
-        (NAME,),
+        (
+            NAME,
+            argument(
+                "--origin",
+                action="store_true",
+                help="tell of each field who sets it: the client, his template, or nobody: default",
+            ),
+        ),
     ),
     ("clients", "new"): Subcommand(
         "client_edit_commands.clients_new",
