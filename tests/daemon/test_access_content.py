@@ -387,7 +387,7 @@ def test_who_replays_what_another_caller_answered_is_asked_anew_b_037(daemon: Da
     [
         (b"sip.example", "secret", ACCEPT),
         (b"other.example", "secret", Denial.ACCOUNT_OFF),
-        (b"other\0.example", "secret", Denial.ACCOUNT_OFF),
+        (b"other\0\xff.example", "secret", Denial.ACCOUNT_OFF),
         (b"SIP.example", "secret", Denial.ACCOUNT_OFF),
         (b"other.example", "wrong", Denial.BAD_PASSWORD),
     ],
