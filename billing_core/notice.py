@@ -13,7 +13,7 @@ from enum import StrEnum
 import orjson
 
 from billing_core.balance import Balance, available
-from billing_core.client import Client
+from billing_core.client import Client, Status
 from billing_core.money import ONE, plain
 
 KIND = "low_balance"
@@ -117,6 +117,9 @@ def rearming_value(value: Decimal) -> Decimal:
 
 
 def _values(client: Client) -> dict[Audience, Decimal]:
+    """Return who is to be told below what; of a client who is deleted, nobody."""
+    if client.status is Status.DELETED:
+        return {}
     values = {Audience.CLIENT: client.notify_client, Audience.ADMIN: client.notify_admin}
     return {audience: value for audience, value in values.items() if value is not None}
 

@@ -70,6 +70,16 @@ def _url(text: str) -> str:
     return text
 
 
+def _login(text: str) -> str:
+    if not (text and text.isascii()):
+        raise ValueError("must be ASCII characters, as a login over SMTP has them")
+    return text
+
+
+def _password(file: Path) -> str:
+    return _login(read_secret_file(file).decode("utf-8", "replace"))
+
+
 def _authorities(file: Path) -> Path:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
@@ -98,9 +108,9 @@ class Mail(Section):
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     tls: Annotated[str, words("starttls", "tls", "none")] = "starttls"
     authorities: Authorities | None = None
-    username: Name | None = None
-    password: Text | None = Field(default=None, repr=False)
-    password_file: SecretFile | None = Field(default=None, repr=False)
+    username: Annotated[Name, AfterValidator(_login)] | None = None
+    password: Annotated[Text, AfterValidator(_login)] | None = Field(default=None, repr=False)
+    password_file: Annotated[PathBeside, AfterValidator(_password)] | None = Field(default=None, repr=False)
     from_address: Annotated[Address, written(_from_address)] | None = None
     templates: PathBeside = default("mail")
     timeout_seconds: Patience = 30
@@ -111,9 +121,8 @@ class Mail(Section):
     @property
     def login(self) -> tuple[str, str] | None:
         """Return name and password, if the server wants them."""
-        password: object = self.password_file or self.password or ""
-        told = password.decode() if isinstance(password, bytes) else str(password)
-        return (self.username, told) if self.username is not None else None
+        password = str(self.password_file or self.password)
+        return (self.username, password) if self.username is not None else None
 
 
 class Webhook(Section):

@@ -440,6 +440,10 @@ def test_a_mail_server_and_a_webhook_are_as_their_sections_say(directory):
             "mail.retry_seconds_max: 8 is less than retry_seconds, 9",
         ),
         ('[mail]\nhost = "h"\nfrom_address = "a@example.com"\nauthorities = "none"', "mail.authorities: "),
+        (
+            '[mail]\nhost = "h"\nfrom_address = "a@example.com"\nusername = "a"\npassword = "žluť"',
+            "mail.password: must be ASCII characters",
+        ),
         ('[webhook]\nurl = "ftp://example.com"', 'webhook.url: "ftp://example.com" is not a URL'),
         ('[webhook]\nurl = "https://a:b@example.com"', "webhook.url: must have no user"),
         ('[webhook]\nurl = "https://example.com:99999"', "webhook.url: "),

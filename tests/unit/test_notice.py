@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_core.balance import Balance
-from billing_core.client import Client
+from billing_core.client import Client, Status
 from billing_core.notice import BITS, Audience, followed, noticed, rearming_value
 
 TEN = replace(ALICE, notify_client=Decimal(10))
@@ -45,9 +45,15 @@ def test_client_and_admin_are_told_each_at_his_own_value() -> None:
     assert told(BOTH, "20", "4") == [(1, "client"), (1, "admin")]
 
 
-def test_nobody_is_told_whose_value_is_off_and_nobody_of_a_postpaid_client() -> None:
-    assert told(ALICE, "20", "-20") == []
-    assert told(replace(BOTH, postpaid=True), "20", "-20") == []
+@pytest.mark.parametrize(
+    "client", [ALICE, replace(BOTH, postpaid=True), replace(BOTH, status=Status.DELETED)]
+)
+def test_nobody_is_told_whose_value_is_off_or_whose_client_is_postpaid_or_deleted(client: Client) -> None:
+    assert told(client, "20", "-20") == []
+
+
+def test_a_client_who_is_stopped_is_told_so_that_he_can_pay() -> None:
+    assert told(replace(TEN, status=Status.STOP), "20", "9") == [(1, "client")]
 
 
 @pytest.mark.parametrize(("value", "again"), [("10", "11.0"), ("0.5", "0.55"), ("-10", "-9.0"), ("0", "1")])
