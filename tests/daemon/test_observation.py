@@ -32,6 +32,7 @@ METRICS = {
     "billing_unbillable": set(),
     "billing_rate_misses_total": set(),
     "billing_catalogue_version": set(),
+    "billing_mails_waiting": set(),
     "radiusd_worker_restarts_total": set(),
 }
 
