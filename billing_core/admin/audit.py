@@ -21,8 +21,8 @@ class Author:
     through: str
 
 
-Owners = Mapping[tuple[str, str], tuple[int | None, int | None]]
-"""Of a kind and a name, as a change has them: the id of the object, and that of its client."""
+Owners = Mapping[tuple[str, str, int | None], tuple[int | None, int | None]]
+"""Of a kind, a name and a place, as a change has them: the id of the object, and that of its client."""
 
 
 _NOBODY: Owners = {}
@@ -42,8 +42,8 @@ def write_audit(
     """Record every change of *diff*, whose version it bears; a secret is masked there already."""
     changes: list[tuple[object, ...]] = []
     for change in diff.changes:
-        object_id, client_id = owners.get((change.kind, change.name), (None, None))
-        values = change.field, _text(change.before), _text(change.after)
+        object_id, client_id = owners.get((change.kind, change.name, change.place), (None, None))
+        values = change.field, audited(change.before), audited(change.after)
         changes.append((change.kind, change.name, *values, change.object_id or object_id, client_id))
     changes += [
         (
@@ -64,5 +64,6 @@ def write_audit(
     bulk.insert(connection, tables.audit, rows)
 
 
-def _text(value: object) -> str | None:
+def audited(value: object) -> str | None:
+    """Return how the audit writes a value."""
     return None if value is None else readable(value)

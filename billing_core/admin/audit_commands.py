@@ -1,11 +1,16 @@
 """What the subcommands of `billing` do that look at the audit, or take back what stands there."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 
-from billing_core.admin import audit_search
+from sqlalchemy import Connection
+
+from billing_core.admin import audit_search, change_output
 from billing_core.admin.audit_search import AuditSearch
+from billing_core.admin.changes import Source
 from billing_core.admin.database import Database
-from billing_core.admin.output import OK, Output
+from billing_core.admin.output import OK, CommandError, Output
+from billing_core.admin.undo import Reversal, reversal
 
 
 def audit(arguments: Namespace, database: Database, output: Output) -> int:
@@ -25,3 +30,28 @@ def audit(arguments: Namespace, database: Database, output: Output) -> int:
         found = audit_search.found(connection, search, arguments.limit)
         output.records(found, audit_search.COLUMNS)
     return OK
+
+
+def undo(arguments: Namespace, database: Database, output: Output) -> int:
+    """Take the change of a version of the definitions back, as far as nobody changed it since."""
+    notes: dict[str, list[str]] = {"left": [], "stays": []}
+
+    def sources(connection: Connection) -> Sequence[Source]:
+        found = reversal(connection, arguments.version)
+        refuse_partly(found, arguments.partly)
+        notes.update(left=list(found.left), stays=list(found.told))
+        return [found.source]
+
+    through, dry_run = f"undo {arguments.version}", arguments.dry_run
+    diff = change_output.carry_out(through, sources, database, output, dry_run=dry_run)
+    for sentence in (*notes["left"], *notes["stays"]):
+        output.error(sentence)
+    change_output.tell(diff, output, dry_run=dry_run, more=notes)
+    return OK
+
+
+def refuse_partly(found: Reversal, is_agreed: bool) -> None:
+    """Raise CommandError with what was changed since, unless to leave that is agreed to."""
+    if found.left and not is_agreed:
+        rest = "nothing was changed; with --partly all other fields go back"
+        raise CommandError("\n".join((*found.left, rest)))

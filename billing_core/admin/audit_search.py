@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from billing_core.admin.clients import unknown_client
 from billing_core.admin.output import CommandError, Record
+from billing_core.admin.wildcards import pattern
 from billing_core.settings import nearest
 from billing_core.storage.tables import audit, client
 
@@ -108,6 +109,4 @@ def _of_object(kind: str, name: str) -> ColumnElement[bool]:
 
 def _fits(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
     """Return the condition that a column is *text*, in which `*` stands for anything."""
-    for special in ("\\", "%", "_"):
-        text = text.replace(special, f"\\{special}")
-    return column.like(text.replace("*", "%"), escape="\\")
+    return column.like(pattern(text))

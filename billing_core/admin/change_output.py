@@ -1,12 +1,36 @@
-"""How commands tell what they change in the definitions: first line by line, then how it ended."""
+"""How commands change the definitions, and tell it: first line by line, then how it ended."""
 
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
+from sqlalchemy import Connection
+
+from billing_core.admin.audit import Author, operator
+from billing_core.admin.changes import Source, change
+from billing_core.admin.database import Database
 from billing_core.admin.difference import Diff
 from billing_core.admin.output import Output
 
 _WARNINGS_SHOWN_MAX = 20
 _CHANGES_SHOWN_MAX = 1000
+
+
+def carry_out(
+    through: str,
+    sources_of: Callable[[Connection], Sequence[Source]],
+    database: Database,
+    output: Output,
+    *,
+    dry_run: bool,
+) -> Diff:
+    """Change the definitions by command, showing first what changes; return what did, or would."""
+    return change(
+        database.engine,
+        sources_of,
+        Author(operator(), through),
+        dry_run=dry_run,
+        announce=lambda found: show(found, output),
+    )
 
 
 def show(diff: Diff, output: Output) -> None:
@@ -15,18 +39,18 @@ def show(diff: Diff, output: Output) -> None:
         return
     for line in islice(diff.lines(), _CHANGES_SHOWN_MAX):
         output.say(line)
-    if (more := len(diff.changes) - _CHANGES_SHOWN_MAX) > 0:
+    if (more := len(diff.told) - _CHANGES_SHOWN_MAX) > 0:
         output.say(f"... and {more} more; --json shows all")
 
 
-def tell(diff: Diff, output: Output, *, dry_run: bool) -> None:
-    """Tell how it ended; programs get the whole difference here."""
+def tell(diff: Diff, output: Output, *, dry_run: bool, more: Mapping[str, object] | None = None) -> None:
+    """Tell how it ended; programs get the whole difference here, and *more* beside it."""
     for warning in islice(
         (warning for rates in diff.rates for warning in rates.warnings), _WARNINGS_SHOWN_MAX
     ):
         output.error(f"warning: {warning}")
     if output.is_json:
-        output.document({"dry_run": dry_run, **diff.record()})
+        output.document({"dry_run": dry_run, **diff.record(), **(more or {})})
     elif not diff:
         output.say("nothing to change")
     elif dry_run:

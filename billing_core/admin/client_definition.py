@@ -109,8 +109,12 @@ class Company(Parts):
 
 
 class Account(Definition):
-    """How calls of a client are recognised; see `billing_core.client.Account`."""
+    """How calls of a client are recognised; see `billing_core.client.Account`.
 
+    `id` says which account of the client this is, whatever it is called from now on.
+    """
+
+    id: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = None
     name: AccountName | None = None
     password: Password | None = default(None, repr=False)
     ip: Ip | None = None

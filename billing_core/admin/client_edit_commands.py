@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from billing_core.admin import change_output, prompts
-from billing_core.admin.audit import Author, operator
-from billing_core.admin.changes import Source, change
+from billing_core.admin.changes import Source
 from billing_core.admin.client_edits import Edit, definitions_of, written
 from billing_core.admin.client_fields import FIELDS, Kind
 from billing_core.admin.clients import found_client
@@ -68,13 +67,7 @@ def clients_set(arguments: Namespace, database: Database, output: Output) -> int
 
 
 def _change(through: str, sources: Any, arguments: Namespace, database: Database, output: Output) -> int:
-    diff = change(
-        database.engine,
-        sources,
-        Author(operator(), through),
-        dry_run=arguments.dry_run,
-        announce=lambda found: change_output.show(found, output),
-    )
+    diff = change_output.carry_out(through, sources, database, output, dry_run=arguments.dry_run)
     change_output.tell(diff, output, dry_run=arguments.dry_run)
     return OK
 

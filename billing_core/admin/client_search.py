@@ -20,6 +20,7 @@ from billing_core.admin.command_line.fields import given
 from billing_core.admin.definition_values import day
 from billing_core.admin.inventory import among
 from billing_core.admin.output import CommandError, items
+from billing_core.admin.wildcards import pattern
 from billing_core.money import ZERO
 from billing_core.settings import amount, nearest
 from billing_core.storage.tables import client, reseller
@@ -54,7 +55,7 @@ def _condition(connection: Connection, key: str, value: str) -> Expression:
     try:
         match key:
             case "name":
-                return func.lower(client.c.name).like(func.lower(_pattern(value) + "%"))
+                return func.lower(client.c.name).like(func.lower(pattern(value) + "%"))
             case "under":
                 return _under(connection, value)
             case "fixed":
@@ -70,16 +71,9 @@ def _condition(connection: Connection, key: str, value: str) -> Expression:
 # --- texts and words ----------------------------------------------------------------------------------
 
 
-def _pattern(value: str) -> str:
-    """Return *value* as LIKE reads it, where only `*` stands for something else than itself."""
-    for special in ("\\", "%", "_"):
-        value = value.replace(special, f"\\{special}")
-    return value.replace("*", "%")
-
-
 def _fits(column: Expression, value: str) -> Expression:
     if "*" in value:
-        return func.lower(column).like(func.lower(_pattern(value)))
+        return func.lower(column).like(func.lower(pattern(value)))
     return func.lower(column) == func.lower(value)
 
 

@@ -44,6 +44,7 @@ def faults(connection: Connection, before: Inventory, after: Desired) -> Iterato
     yield from _halves(after)
     yield from _shared_logins(connection, after)
     yield from _changed_meanwhile(connection, before, after)
+    yield from _unknown_accounts(before, after)
     yield from _ambiguous_accounts(connection, after)
 
 
@@ -130,6 +131,18 @@ def _other_currencies(after: Desired) -> Iterator[Fault]:
                     f" a rate table in {own}, or define what his calls are converted by:"
                     f' [[exchange_rate]] currency = "{currency}", into = "{own}", factor, effective_from'
                 )
+
+
+def _unknown_accounts(before: Inventory, after: Desired) -> Iterator[Fault]:
+    for name, places in after.account_places.items():
+        known = {item.id for item in before.accounts.get(name, ())} | {None}
+        accounts = after.inventory.accounts[name]
+        ids = [item.id for item in accounts[: len(places)]]
+        for number, (id, place) in enumerate(zip(ids, places, strict=True)):
+            if id not in known:
+                yield place.fault(f'client "{name}" has no account {id}; leave the id out of a new one', "id")
+            elif id is not None and id in ids[:number]:
+                yield place.fault(f"account {id} is named twice", "id")
 
 
 def _changed_currencies(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:

@@ -156,7 +156,7 @@ def _unset(definition: Client | Template) -> set[str]:
 
 def _settled(client: Item, before: Item | None, templates: Named) -> Item:
     """Return the client with what holds: what is his own, else his template's, else the default."""
-    template = templates.get(client.fields["template"])
+    template = templates.get(client.fields["template"]) if "template" in client.own else None
     fields = {
         **DEFAULTS,
         **(template.fields if template else {}),
@@ -178,11 +178,14 @@ def _set_accounts(result: Desired, client: Client, at: Place) -> None:
     if "account" not in client.fields:
         return
     named = [{key: getattr(account, key) for key in ACCOUNT_FIELDS} for account in client.account]
-    matches = _matches(named, known)
+    ids = [account.id for account in client.account]
+    matches = _matches(named, ids, known)
     items = []
     for place, values in enumerate(named):
         match = matches.get(place)
-        items.append(match if match and match.fields == values else Item(match.id if match else None, values))
+        # An id that nobody has is told of when all is compared.
+        id = match.id if match else ids[place]
+        items.append(match if match and match.fields == values else Item(id, values))
     kept = {item.id for item in matches.values()}
     rest = [_switched_off(item) for item in known if item.id not in kept and item.id is not None]
     accounts[client.name] = items + rest
@@ -200,20 +203,23 @@ def _switched_off(account: Item) -> Item:
 _IDENTITIES = (("name", "tech_prefix"), ("name",), ("ip", "tech_prefix"), ("ani", "tech_prefix"))
 
 
-def _matches(named: Sequence[Fields], known: Iterable[Item]) -> dict[int, Item]:
+def _matches(named: Sequence[Fields], ids: Sequence[int | None], known: Iterable[Item]) -> dict[int, Item]:
     """Return which known account each of the named ones is, by its place; each is taken once.
 
-    One that is switched on is preferred to one that is off, so that an account keeps its calls.
+    Who has an id is that one. One that is switched on is preferred to one that is off, so that an account
+    keeps its calls.
     """
-    free = sorted(known, key=lambda item: not (item.fields["orig"] or item.fields["term"]))
-    found: dict[int, Item] = {}
+    by_id = {item.id: item for item in known if item.id is not None}
+    found = {place: by_id[id] for place, id in enumerate(ids) if id in by_id}
+    free = [item for item in known if item.id is None or item.id not in ids]
+    free.sort(key=lambda item: not (item.fields["orig"] or item.fields["term"]))
     for identity in _IDENTITIES:
         by_identity: dict[tuple[Any, ...], list[Item]] = {}
         for item in free:
             by_identity.setdefault(_identity(item.fields, identity), []).append(item)
         for place, fields in enumerate(named):
             candidates = by_identity.get(_identity(fields, identity), [])
-            if place not in found and fields[identity[0]] and candidates:
+            if place not in found and ids[place] is None and fields[identity[0]] and candidates:
                 found[place] = candidates.pop(0)
         taken = {id(item) for item in found.values()}
         free = [item for item in free if id(item) not in taken]

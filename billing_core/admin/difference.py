@@ -15,7 +15,10 @@ _SECRETS = ("password", "panel.password")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of one object. Of a secret only that it changed is told."""
+    """One field of one object. Of a secret only that it changed is told.
+
+    A new account has no id yet, but a `place` among its client's. What is not `told` is audited alone.
+    """
 
     kind: str
     name: str
@@ -23,6 +26,8 @@ class Change:
     before: Any
     after: Any
     object_id: int | None = None
+    place: int | None = None
+    told: bool = True
 
     def __str__(self) -> str:
         """Write the change as one line: `client Customer A: credit 10.00 -> 20.00`."""
@@ -91,16 +96,21 @@ class Diff:
         """Tell whether anything changes."""
         return bool(self.changes) or any(self.rates)
 
+    @property
+    def told(self) -> tuple[Change, ...]:
+        """Return the changes that people and programs are told of."""
+        return tuple(change for change in self.changes if change.told)
+
     def lines(self) -> Iterator[str]:
         """Yield the difference for people, one change a line."""
-        yield from map(str, self.changes)
+        yield from map(str, self.told)
         yield from map(str, filter(None, self.rates))
 
     def record(self) -> Record:
         """Return the difference for a JSON document."""
         return {
             "version": self.version,
-            "changes": [change.record() for change in self.changes],
+            "changes": [change.record() for change in self.told],
             "rates": [change.record() for change in self.rates],
         }
 
@@ -131,10 +141,10 @@ def _of_kind(kind: str, before: Named, after: Named) -> Iterator[Change]:
 def _of_accounts(before: Inventory, after: Inventory) -> Iterator[Change]:
     for client, accounts in after.accounts.items():
         earlier = {item.id: item for item in before.accounts.get(client, ())}
-        for item in accounts:
+        for place, item in enumerate(accounts):
             known = earlier.get(item.id) if item.id is not None else None
             if item is not known:
-                yield from _of_item("account", f"{client}/{label(item)}", known, item)
+                yield from _of_item("account", f"{client}/{label(item)}", known, item, place)
 
 
 def label(account: Item) -> str:
@@ -143,10 +153,12 @@ def label(account: Item) -> str:
     return str(fields["name"] or fields["ip"] or fields["ani"])
 
 
-def _of_item(kind: str, name: str, before: Item | None, after: Item) -> Iterator[Change]:
+def _of_item(
+    kind: str, name: str, before: Item | None, after: Item, place: int | None = None
+) -> Iterator[Change]:
     """Yield what differs; of something new, its existence and each field that says anything."""
     if before is None:
-        yield Change(kind, name, CREATED, None, True)
+        yield Change(kind, name, CREATED, None, True, place=place)
     gone = (before.fields.keys() - after.fields.keys()) if before else ()
     for key, value in (*after.fields.items(), *((key, None) for key in gone)):
         earlier = before.fields.get(key) if before else None
@@ -154,17 +166,14 @@ def _of_item(kind: str, name: str, before: Item | None, after: Item) -> Iterator
             continue
         if key in _SECRETS:
             earlier, value = (MASK if earlier else None), (MASK if value else None)
-        yield Change(kind, name, key, earlier, value, before.id if before else None)
-    if before is not None and (own := _moved(before, after)):
-        yield Change(kind, name, OWN, *own, before.id)
+        yield Change(kind, name, key, earlier, value, before.id if before else None, place)
+    if before is not None and (moved := before.own ^ after.own):
+        own = sorted(before.own & moved), sorted(after.own & moved)
+        # Where the value changes, too, that alone is worth telling.
+        told = any(before.fields[key] == after.fields[key] for key in moved)
+        yield Change(kind, name, OWN, *own, before.id, told=told)
 
 
 def _says_nothing(kind: str, key: str, value: Any) -> bool:
     """Tell whether a field of something new is as it is where nobody sets it."""
     return value in (None, "", []) or (kind == "client" and value == DEFAULTS[key])
-
-
-def _moved(before: Item, after: Item) -> tuple[list[str], list[str]] | None:
-    """Return which fields without another value a client sets himself before and after, if these differ."""
-    moved = [key for key in before.own ^ after.own if before.fields[key] == after.fields[key]]
-    return (sorted(before.own & {*moved}), sorted(after.own & {*moved})) if moved else None

@@ -211,11 +211,11 @@ def _owners(after: Inventory) -> Owners:
     """Return of every client and account its id, and the id of the client whom it concerns."""
     ids = {name: item.id for name, item in after.clients.items()}
     accounts = {
-        ("account", f"{client}/{label(item)}"): (item.id, ids[client])
+        ("account", f"{client}/{label(item)}", place): (item.id, ids[client])
         for client, items in after.accounts.items()
-        for item in items
+        for place, item in enumerate(items)
     }
-    return accounts | {("client", name): (id, id) for name, id in ids.items()}
+    return accounts | {("client", name, None): (id, id) for name, id in ids.items()}
 
 
 # --- what workers and people follow changes by ------------------------------------------------------

@@ -99,3 +99,6 @@ DRY_RUN = argument("--dry-run", action="store_true", help="show what would chang
 SHOW_NUMBERS = argument(
     "--show-numbers", action="store_true", help="also the ends of numbers that clients hide"
 )
+PARTLY = argument(
+    "--partly", action="store_true", help="leave what somebody changed since, take back the rest"
+)

@@ -1,6 +1,8 @@
 """What is written after `billing` to search the audit, and to take a change back."""
 
 from billing_core.admin.command_line.arguments import (
+    DRY_RUN,
+    PARTLY,
     Subcommand,
     Subcommands,
     argument,
@@ -35,6 +37,15 @@ SUBCOMMANDS: Subcommands = {
             argument("--to", dest="until", type=instant, metavar="T", help="only what is dated before T"),
             argument("--version", type=count, metavar="N", help="only version N of the definitions"),
             argument("--limit", type=count, metavar="N", help="only the newest N"),
+        ),
+    ),
+    ("undo",): Subcommand(
+        "audit_commands.undo",
+        "Take the change of a version of the definitions back, as far as nobody changed it since",
+        (
+            argument("version", type=count, metavar="VERSION", help="as `billing audit` tells it"),
+            PARTLY,
+            DRY_RUN,
         ),
     ),
 }
