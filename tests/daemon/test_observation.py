@@ -33,6 +33,7 @@ METRICS = {
     "billing_rate_misses_total": set(),
     "billing_catalogue_version": set(),
     "billing_mails_waiting": set(),
+    "billing_mails_failed": set(),
     "radiusd_worker_restarts_total": set(),
 }
 
