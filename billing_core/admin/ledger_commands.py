@@ -137,7 +137,8 @@ def months_drop(arguments: Namespace, database: Database, output: Output) -> int
         return OK
     output.say(
         f"month {dropped.month}: {dropped.entries} entries of {dropped.clients} clients, {dropped.xdrs} xDRs,"
-        f" {dropped.decisions} decisions"
+        f" {dropped.decisions} decisions, {dropped.unknown_records} records of unknown kinds,"
+        f" {dropped.disconnects} disconnects"
     )
     carried = "dropped; the sum of each client's entries is carried forward"
     output.say(carried if dropped.is_done else "dry run: nothing was dropped; drop it with --yes")

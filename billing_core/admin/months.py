@@ -15,6 +15,10 @@ from billing_core.storage.partitions import PARTITIONED, month_of, next_month, p
 
 LIST_COLUMNS = ("month", "bytes", "state", "closed_at", "who")
 
+# Records that are not kept in partitions, by the column that tells their month.
+_KEPT_WHOLE = {"unknown_record": "at", "disconnect": "asked_at"}
+_DELETED_AT_ONCE = 5000
+
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -22,7 +26,8 @@ _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 class Dropped:
     """What a month held, and what was carried forward in place of it: a sum for each client.
 
-    `is_done` tells that it was dropped rather than only looked at.
+    `unknown_records` and `disconnects` are all up to its end. `is_done` tells that it was dropped rather
+    than only looked at.
     """
 
     month: str
@@ -30,6 +35,8 @@ class Dropped:
     entries: int
     xdrs: int
     decisions: int
+    unknown_records: int
+    disconnects: int
     is_done: bool
 
 
@@ -78,11 +85,28 @@ def drop(owner: Engine, wanted: date, who: str, *, is_sure: bool) -> Dropped:
 
     try:
         # Whoever reads the whole ledger holds its months: turns must not queue behind us for long.
-        return when_free(owner, attempted, lock_timeout="500ms", pause_seconds=0.1)
+        dropped = when_free(owner, attempted, lock_timeout="500ms", pause_seconds=0.1)
     except StillBusyError:
         raise CommandError(
             f"month {wanted:%Y-%m}: its tables were in use in {ATTEMPTS} attempts; nothing was dropped"
         ) from None
+    if is_sure:
+        _delete_until(owner, next_month(wanted))
+    return dropped
+
+
+def _delete_until(owner: Engine, end: date) -> None:
+    """Delete what else was recorded before *end*, piece by piece; should we die, the next month takes it."""
+    for table, column in _KEPT_WHOLE.items():
+        piece = f"SELECT ctid FROM {table} WHERE {_BEFORE.format(column)} LIMIT {_DELETED_AT_ONCE}"  # noqa: S608
+        delete = text(f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({piece}))")  # noqa: S608
+        deleted = _DELETED_AT_ONCE
+        while deleted == _DELETED_AT_ONCE:
+            with owner.begin() as connection:
+                deleted = connection.execute(delete, {"end": end}).rowcount
+
+
+_BEFORE = "{} < CAST(:end AS timestamp) AT TIME ZONE 'UTC'"
 
 
 def _refuse(connection: Connection, wanted: date) -> None:
@@ -125,6 +149,9 @@ def _dropped(connection: Connection, wanted: date, who: str, is_sure: bool) -> D
         table: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608
         for table, name in existing.items()
     }
+    for table, column in _KEPT_WHOLE.items():
+        counted = f"SELECT count(*) FROM {table} WHERE {_BEFORE.format(column)}"  # noqa: S608
+        counts[table] = connection.execute(text(counted), {"end": next_month(wanted)}).scalar_one()
     clients = 0
     if "entry" in existing:
         owners = f"SELECT count(DISTINCT client_id) FROM {existing['entry']}"  # noqa: S608
@@ -137,6 +164,8 @@ def _dropped(connection: Connection, wanted: date, who: str, is_sure: bool) -> D
         entries=counts.get("entry", 0),
         xdrs=counts.get("xdr", 0),
         decisions=counts.get("decision", 0),
+        unknown_records=counts["unknown_record"],
+        disconnects=counts["disconnect"],
         is_done=is_sure,
     )
 

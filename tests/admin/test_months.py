@@ -11,6 +11,7 @@ from calls import NOON, at, request, start, stop
 from sqlalchemy.engine import make_url
 from traffic import define, handle, place
 
+from billing_core.admin import months
 from billing_core.storage.schema import prepare
 
 
@@ -74,6 +75,27 @@ def test_a_dropped_month_leaves_every_balance_and_clean_books(old: Billing) -> N
     assert document["ok"] is True
     left_out = {item["invariant"]: item["left_out"] for item in document["invariants"] if item["left_out"]}
     assert left_out.keys() == {"posted_is_the_amount_of_the_last_xdr", "a_reference_is_used_once"}
+
+
+def test_records_of_unknown_kinds_and_disconnects_go_with_their_month(
+    old: Billing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(months, "_DELETED_AT_ONCE", 2)
+    unknown = "INSERT INTO unknown_record (nas, nas_box, at, status, session_id, attributes) VALUES"
+    asked = "INSERT INTO disconnect (leg_key, generation, nas, reason, asked_at, next_at, attempts) VALUES"
+    last, next_one = "2026-03-31 23:59:59.999999+00", "2026-04-01 00:00:00+00"
+    for number, moment in enumerate([last] * 5 + [next_one]):
+        old.sql(f"{unknown} ('gw', 'gw', '{moment}', 9, '', '{{}}')")
+        old.sql(f"{asked} ('\\x0{number}', 0, 'gw', 'no_money', '{moment}', '{moment}', 5)")
+    count = "SELECT (SELECT count(*) FROM unknown_record), (SELECT count(*) FROM disconnect)"
+
+    looked = old("months", "drop", "2026-03", "--json").document
+    assert (looked["unknown_records"], looked["disconnects"]) == (5, 5)
+    assert old.sql(count) == [(6, 6)]
+    old("months", "drop", "2026-03", "--yes")
+
+    assert old.sql(count) == [(1, 1)]
+    assert old.sql("SELECT at FROM unknown_record") == old.sql("SELECT asked_at FROM disconnect")
 
 
 def test_a_stop_of_a_dropped_month_that_comes_again_or_late_posts_only_the_difference(old: Billing) -> None:
