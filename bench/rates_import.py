@@ -53,7 +53,8 @@ def write_workbook(path: Path, count: int, changed: float) -> None:
 def measure(directory: Path, *words: str) -> None:
     """Run a command, and say how long it took and how large it grew."""
     cost = billing(directory, *words)
-    print(f"  {' '.join(words[:2])}: {cost.seconds:.1f} s, peak {cost.peak_mib:.0f} MiB", flush=True)
+    own = f"{cost.processor_seconds:.1f} s of its processor time, peak {cost.peak_mib:.0f} MiB"
+    print(f"  {' '.join(words[:2])}: {cost.seconds:.1f} s, {own}", flush=True)
 
 
 def main() -> None:
