@@ -23,6 +23,7 @@ _KINDS = (
     "client",
     "account",
     "block",
+    "watch",
 )
 
 

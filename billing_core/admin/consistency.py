@@ -45,6 +45,7 @@ def faults(connection: Connection, before: Inventory, after: Desired) -> Iterato
     yield from _shared_logins(connection, after)
     yield from _changed_meanwhile(connection, before, after)
     yield from _unknown_accounts(before, after)
+    yield from _unwatched(connection, after)
     yield from _ambiguous_accounts(connection, after)
 
 
@@ -228,6 +229,21 @@ def _changes(connection: Connection, client: Item, version: int) -> str:
         f"{row.field} {row.before} -> {row.after} by {row.who} at {instant(row.at)}" for row in reversed(rows)
     ]
     return ", ".join(told) or f"version {client.version} came through others"
+
+
+def _unwatched(connection: Connection, after: Desired) -> Iterator[Fault]:
+    """Find names of watches that no client has."""
+    client = tables.client
+    for name, item in after.inventory.watches.items():
+        place = after.place(("watch", name), "clients")
+        unknown = [client for client in item.fields["clients"] if client not in after.inventory.clients]
+        if place and unknown:
+            found = set(
+                connection.execute(select(client.c.name).where(among(client.c.name, unknown))).scalars()
+            )
+            for wanted in unknown:
+                if wanted not in found:
+                    yield place.fault(f'there is no client "{wanted}"')
 
 
 # --- accounts that one call would fit equally well -------------------------------------------------

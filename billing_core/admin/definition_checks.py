@@ -11,7 +11,7 @@ from billing_core.admin.definition_values import ip, moment, number
 from billing_core.client import Policy
 from billing_core.settings import Document, Fault, KeyPath, repeated
 
-_NAMED = ("reseller", "time_profile", "rate_table", "template", "client")
+_NAMED = ("reseller", "time_profile", "rate_table", "template", "client", "watch")
 
 # Of a client's concurrency: the part that a policy needs, which no other policy has.
 _POLICY_PARTS = {Policy.SHARE.value: "calls", Policy.SLICE.value: "seconds"}

@@ -21,6 +21,7 @@ from billing_core.admin.definition_values import (
     Instant,
     RoundingMode,
 )
+from billing_core.admin.watch_definition import Watch, conditions
 from billing_core.admin.week_spans import read_span
 from billing_core.settings import (
     Array,
@@ -91,6 +92,7 @@ class _File(Section):
     rate_table: Array[RateTable] = ()
     template: Array[Template] = ()
     client: Array[Client] = ()
+    watch: Array[Watch] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Definitions:
     rate_tables: tuple[RateTable, ...]
     templates: tuple[Template, ...]
     clients: tuple[Client, ...]
+    watches: tuple[Watch, ...]
     document: Document
 
 
@@ -113,6 +116,7 @@ _CHECKS = (
     checks.panel_passwords,
     checks.exchange_rates,
     checks.concurrency,
+    conditions,
     checks.account_parts,
     checks.ambiguous_accounts,
 )
@@ -133,5 +137,6 @@ def understood(document: Document) -> Definitions:
         file.rate_table,
         file.template,
         file.client,
+        file.watch,
         document,
     )

@@ -80,6 +80,7 @@ def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
         dict(before.time_profiles),
         dict(before.exchange_rates),
         dict(before.templates),
+        dict(before.watches),
     )
     result = Desired(after)
     for file in files:
@@ -110,6 +111,7 @@ def _kinds(after: Inventory, file: Definitions) -> Iterator[tuple[str, Named, Se
     yield "rate_table", after.rate_tables, file.rate_tables
     yield "template", after.templates, file.templates
     yield "client", after.clients, file.clients
+    yield "watch", after.watches, file.watches
 
 
 def _set(result: Desired, items: Named, key: Key, definition: Definition) -> None:

@@ -129,6 +129,7 @@ def differences(before: Inventory, after: Inventory) -> tuple[Change, ...]:
         *_of_kind("template", before.templates, after.templates),
         *_of_kind("client", before.clients, after.clients),
         *_of_accounts(before, after),
+        *_of_kind("watch", before.watches, after.watches),
     )
 
 

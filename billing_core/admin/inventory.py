@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, lite
 from billing_core.admin.client_definition import DEFAULTS
 from billing_core.admin.client_fields import COMPANY, IN_COMPANY, PLAIN, value_of
 from billing_core.admin.definition import Fields, exchange_rate_name
+from billing_core.admin.watch_definition import Watch
 from billing_core.admin.week_spans import written_span
 from billing_core.storage import tables
 from billing_core.storage.definition_rows import kept_span
@@ -36,6 +37,9 @@ RATE_TABLE_COLUMNS = {
     "rounding.mode": "rounding_mode",
     "duration_rounding": "duration_rounding",
 }
+
+
+WATCH_FIELDS = tuple(name for name in Watch.model_fields if name != "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Inventory:
     time_profiles: Named = field(default_factory=dict)
     exchange_rates: Named = field(default_factory=dict)
     templates: Named = field(default_factory=dict)
+    watches: Named = field(default_factory=dict)
 
 
 def inventory(
@@ -107,6 +112,7 @@ def inventory(
         _time_profiles(connection),
         _exchange_rates(connection),
         templates,
+        _watches(connection),
     )
 
 
@@ -147,6 +153,13 @@ def _time_profiles(connection: Connection) -> Named:
     return {
         row.name: Item(row.id, {"spans": [written_span(kept_span(span)) for span in row.spans]})
         for row in connection.execute(select(tables.time_profile))
+    }
+
+
+def _watches(connection: Connection) -> Named:
+    return {
+        row.name: Item(row.id, {key: getattr(row, key) for key in WATCH_FIELDS})
+        for row in connection.execute(select(tables.watch))
     }
 
 

@@ -48,6 +48,7 @@ def record(
     _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_rows(after, version))
     _write(connection, tables.template, before.templates, after.templates, _template_rows(after))
     _write(connection, tables.client, before.clients, after.clients, _client_rows(after, version))
+    _write(connection, tables.watch, before.watches, after.watches, _watch_rows(after))
     _write_balances(connection, before, after)
     _write_accounts(connection, before, after)
     for name in with_rates:
@@ -69,6 +70,7 @@ def _with_ids(connection: Connection, after: Inventory) -> Inventory:
         _named_with_ids(connection, tables.time_profile, after.time_profiles),
         after.exchange_rates,
         _named_with_ids(connection, tables.template, after.templates),
+        _named_with_ids(connection, tables.watch, after.watches),
     )
 
 
@@ -163,6 +165,10 @@ def _template_rows(after: Inventory) -> dict[str, Fields]:
         }
         for name, item in after.templates.items()
     }
+
+
+def _watch_rows(after: Inventory) -> dict[str, Fields]:
+    return {name: {"id": item.id, "name": name, **item.fields} for name, item in after.watches.items()}
 
 
 def _company(fields: Fields) -> dict[str, Any]:
