@@ -30,8 +30,6 @@ METRICS = {
     "billing_xdrs_total": {"leg", "state"},
     "billing_charged_amount_total": {"leg", "currency"},
     "billing_unbillable": set(),
-    "billing_mails_waiting": set(),
-    "billing_mails_failed": set(),
     "billing_rate_misses_total": set(),
     "billing_catalogue_version": set(),
     "billing_mails_waiting": set(),
