@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
 
 from billing_core.admin import bulk
 from billing_core.admin.clients import unknown_client
@@ -62,7 +62,7 @@ def listed(connection: Connection, wanted: Wanted) -> Iterator[Record]:
     columns = [column for column in mail.columns if column.name not in left_out]
     statement = _mails(*columns).where(*_conditions(connection, wanted))
     for row in connection.execute(statement.order_by(mail.c.id.desc()).limit(wanted.limit)):
-        yield dict(row._mapping)
+        yield _record(row)
 
 
 def shown(connection: Connection, mail_id: int) -> Record:
@@ -70,7 +70,7 @@ def shown(connection: Connection, mail_id: int) -> Record:
     row = connection.execute(_mails(*mail.columns).where(mail.c.id == mail_id)).first()
     if row is None:
         raise _no_such(mail_id)
-    return dict(row._mapping)
+    return _record(row)
 
 
 def queue_again(connection: Connection, mail_id: int) -> Record:
@@ -96,6 +96,12 @@ def waiting(connection: Connection) -> int:
 
 def _mails(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(*columns, _name).outerjoin(client, client.c.id == mail.c.client_id)
+
+
+def _record(row: Row[Any]) -> Record:
+    """Return a mail as it is told: only one that waits has a next attempt."""
+    is_waiting = row.state == "waiting"
+    return {**row._mapping, "next_at": row.next_at if is_waiting else None}
 
 
 def _no_such(mail_id: int) -> CommandError:

@@ -280,6 +280,7 @@ def test_a_mail_that_is_refused_is_not_tried_again_until_somebody_says_so(post: 
     post.retry(failed[0]["id"])
 
     assert (first.sent, first.failed, second.failed) == (1, 1, 0)
+    assert failed[0]["next_at"] is None
     assert "550 no such user" in failed[0]["error"]
     assert (gauges.mails_failed, gauges.mails_waiting) == (1, 0)
     assert post.send().sent == 1
