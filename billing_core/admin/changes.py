@@ -22,6 +22,7 @@ from billing_core.admin.locks import locked_catalogue, moment
 from billing_core.admin.rates_changes import RatesPlan, compare
 from billing_core.admin.rates_staging import stage
 from billing_core.admin.record import record
+from billing_core.admin.renames import rename
 from billing_core.settings import SettingsError
 from billing_core.storage.tables import definition_file
 
@@ -31,11 +32,13 @@ class Source:
     """Definitions, and the digests of the files they come from, if they come from files.
 
     `rates` has an entry for each rate table with a rates file: where it is noted, and the file itself.
+    `renames` are new names of clients by their old ones: in the definitions they have the new ones.
     """
 
     definitions: Definitions
     digests: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
 
 
 def change(
@@ -88,6 +91,7 @@ class _Work:
     def diff(self, version: int) -> Diff:
         """Return what changes, compared with catalogue *version*; raise SettingsError with every fault."""
         files = [source.definitions for source in self._sources]
+        renamed = [change for source in self._sources for change in rename(self._connection, source.renames)]
         self._before = inventory(
             self._connection,
             {client.name for file in files for client in file.clients},
@@ -98,7 +102,8 @@ class _Work:
         if found := list(faults(self._connection, self._before, self._after)):
             raise SettingsError(sorted(found, key=lambda fault: (str(fault.file), fault.line)))
         self._rates = dict(self._plans())
-        diff = Diff(version, differences(self._before, self._after.inventory), tuple(self._summaries()))
+        changes = differences(self._before, self._after.inventory)
+        diff = Diff(version, (*renamed, *changes), tuple(self._summaries()))
         return Diff(version + 1, diff.changes, diff.rates) if diff else diff
 
     def _plans(self) -> Iterator[tuple[str, RatesPlan]]:

@@ -52,16 +52,18 @@ def clients_new(arguments: Namespace, database: Database, output: Output) -> int
 def clients_set(arguments: Namespace, database: Database, output: Output) -> int:
     """Set fields of a client, and give others back to his template."""
     values, unset = _values(arguments, output), tuple(arguments.unset or ())
-    if not values and not unset:
+    name = arguments.new_name if arguments.new_name is not None else arguments.name
+    if not values and not unset and name == arguments.name:
         raise CommandError("nothing is named to be set; see: billing clients set --help")
     with database.engine.connect() as connection:
         # If somebody changes him while we wait for our turn, we know him no longer.
         seen = found_client(connection, arguments.name).changed_in
-    edit = Edit(arguments.name, values, unset, seen if arguments.if_version is None else arguments.if_version)
+    edit = Edit(name, values, unset, seen if arguments.if_version is None else arguments.if_version)
 
     def sources(connection: Connection) -> Sequence[Source]:
         found_client(connection, arguments.name)
-        return [Source(definitions_of([edit]))]
+        renames = {arguments.name: name} if name != arguments.name else {}
+        return [Source(definitions_of([edit]), renames=renames)]
 
     return _change(f"clients set {arguments.name}", sources, arguments, database, output)
 

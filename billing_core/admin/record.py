@@ -18,6 +18,7 @@ from billing_core.admin.difference import Diff, label
 from billing_core.admin.inventory import RATE_TABLE_COLUMNS, Inventory, Item, Named, among
 from billing_core.admin.rates_changes import RatesPlan
 from billing_core.admin.rates_changes import write as write_rates
+from billing_core.admin.renames import renamed_ids
 from billing_core.admin.week_spans import read_span
 from billing_core.money import ZERO
 from billing_core.storage import tables
@@ -55,8 +56,9 @@ def record(
         table_id = after.rate_tables[name].id
         assert table_id is not None
         write_rates(connection, table_id, rates[name], author)
-    _mark_changed(connection, before, after, with_rates, version)
-    write_audit(connection, diff, author, now, _owners(after))
+    renamed = renamed_ids(diff.changes)
+    _mark_changed(connection, before, after, with_rates, {*renamed.values()}, version)
+    write_audit(connection, diff, author, now, _owners(after, renamed))
     connection.execute(update(tables.catalogue).values(version=version))
     write_counters(connection, counter_changes(before, after))
 
@@ -213,9 +215,9 @@ def _write_accounts(connection: Connection, before: Inventory, after: Inventory)
     bulk.update(connection, tables.account, [{"id": item.id, **item.fields} for item in changed])
 
 
-def _owners(after: Inventory) -> Owners:
+def _owners(after: Inventory, renamed: Mapping[str, int | None]) -> Owners:
     """Return of every client and account its id, and the id of the client whom it concerns."""
-    ids = {name: item.id for name, item in after.clients.items()}
+    ids = dict(renamed) | {name: item.id for name, item in after.clients.items()}
     accounts = {
         ("account", f"{client}/{label(item)}", place): (item.id, ids[client])
         for client, items in after.accounts.items()
@@ -228,9 +230,14 @@ def _owners(after: Inventory) -> Owners:
 
 
 def _mark_changed(
-    connection: Connection, before: Inventory, after: Inventory, with_rates: set[str], version: int
+    connection: Connection,
+    before: Inventory,
+    after: Inventory,
+    with_rates: set[str],
+    renamed: set[int | None],
+    version: int,
 ) -> None:
-    """Mark what changed without a change of its own row: by its accounts, its rates or its resellers."""
+    """Mark what changed without a change of its row here: by its name, accounts, rates or resellers."""
     table, client, reseller = tables.rate_table, tables.client, tables.reseller
     if with_rates:
         connection.execute(update(table).where(among(table.c.name, with_rates)).values(changed_in=version))
@@ -243,6 +250,8 @@ def _mark_changed(
     marked = update(client).where(client.c.changed_in != version).values(changed_in=version)
     if by_accounts:
         connection.execute(marked.where(among(client.c.name, by_accounts)))
+    if renamed:
+        connection.execute(marked.where(among(client.c.id, renamed)))
     moved = [item.id for name, item in after.resellers.items() if _is_moved(before.resellers.get(name), item)]
     if moved:
         below = select(reseller.c.id).where(among(reseller.c.id, moved)).cte("below", recursive=True)

@@ -4,7 +4,7 @@ What somebody changed since is left as it is, and told; so is what cannot come b
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
@@ -15,6 +15,7 @@ from billing_core.admin.definition import Fields
 from billing_core.admin.difference import CREATED, OWN
 from billing_core.admin.inventory import Inventory, Item, Named, among, inventory
 from billing_core.admin.output import CommandError, readable
+from billing_core.admin.renames import NAME
 from billing_core.admin.undo_client import Changed, Since, undone
 from billing_core.admin.undo_values import (
     Notes,
@@ -49,13 +50,13 @@ def reversal(connection: Connection, version: int) -> Reversal:
     if not rows:
         raise CommandError(f"the audit has no change of version {version}; see: billing audit")
     notes = Notes()
-    edits = list(_edits(connection, version, rows, notes))
+    edits, renames = _clients(connection, version, rows, notes)
     before = inventory(connection, ())
     others: dict[str, list[Fields]] = {}
     for kind, name, fields in _objects(rows):
         if table := _undone(before, kind, name, fields, notes):
             others.setdefault(kind, []).append(table)
-    source = Source(definitions_of(edits, others))
+    source = Source(definitions_of(edits, others), renames=renames)
     return Reversal(source, tuple(notes.left), tuple(notes.told))
 
 
@@ -67,7 +68,7 @@ def client_reversal(connection: Connection, version: int, client_id: int, wanted
         for row in _rows(connection, version)
         if row.client_id == client_id and row.field in {*wanted, OWN}
     ]
-    edits = list(_edits(connection, version, rows, notes, wanted))
+    edits, _ = _clients(connection, version, rows, notes, wanted)
     return Reversal(Source(definitions_of(edits)), tuple(notes.left), tuple(notes.told))
 
 
@@ -89,24 +90,39 @@ def _rows(connection: Connection, version: int) -> Iterator[Was]:
 # --- clients ----------------------------------------------------------------------------------------
 
 
-def _edits(
+def _clients(
     connection: Connection,
     version: int,
     rows: Iterable[Was],
     notes: Notes,
     wanted: Iterable[str] = FIELDS,
-) -> Iterator[Edit]:
+) -> tuple[list[Edit], dict[str, str]]:
+    """Return what gives clients back what they had, and those who get their old names again."""
+    edits: list[Edit] = []
+    renames: dict[str, str] = {}
+    for changed in _changed(connection, version, rows, notes, frozenset(wanted)):
+        edit = undone(changed, notes)
+        was = changed.fields.get(NAME)
+        if was and was.before and notes.judged(verdict(was, changed.name), was, changed.name, changed.name):
+            renames[changed.name] = was.before
+            edit = replace(edit or Edit(changed.name), name=was.before)
+        if edit is not None:
+            edits.append(edit)
+    return edits, renames
+
+
+def _changed(
+    connection: Connection, version: int, rows: Iterable[Was], notes: Notes, wanted: frozenset[str]
+) -> Iterable[Changed]:
+    """Return the clients whom the rows are about, as they are now, with what changed of them."""
     found = [row for row in rows if row.kind in _OF_CLIENTS]
     ids = {row.client_id for row in found}
-    names = {
-        row.id: row.name
-        for row in connection.execute(select(client.c.id, client.c.name).where(among(client.c.id, ids)))
-    }
+    named = select(client.c.id, client.c.name).where(among(client.c.id, ids))
+    names = {row.id: row.name for row in connection.execute(named)}
     now = inventory(connection, names.values())
     since = _since(connection, version, found)
     changed = {
-        id: Changed(name, now.clients[name], now.accounts[name], since, frozenset(wanted))
-        for id, name in names.items()
+        id: Changed(name, now.clients[name], now.accounts[name], since, wanted) for id, name in names.items()
     }
     for row in found:
         of_client = changed.get(row.client_id)
@@ -116,9 +132,7 @@ def _edits(
             of_client.fields[row.field] = row
         else:
             of_client.of_accounts.setdefault(row.object_id, {})[row.field] = row
-    for of_client in changed.values():
-        if edit := undone(of_client, notes):
-            yield edit
+    return changed.values()
 
 
 def _since(connection: Connection, version: int, rows: Iterable[Was]) -> Since:

@@ -212,3 +212,37 @@ def test_a_program_is_asked_nothing(billing: Billing) -> None:
     result = billing("clients", "new")
 
     assert (result.code, result.err) == (1, "NAME is missing; a new client needs one\n")
+
+
+def test_a_renamed_client_stays_who_he_is_and_his_blocks_follow(defined: Billing) -> None:
+    defined("block", "add", "client", "A")
+    [before] = defined.sql("SELECT id, changed_in FROM client")
+
+    result = defined("clients", "set", "A", "--name", "Aaa", "--credit", "20")
+
+    assert result.out == (
+        "client A: name A -> Aaa\nclient Aaa: credit 10.00 -> 20\napplied as catalogue version 3\n"
+    )
+    [after] = defined.sql("SELECT id, name, credit, changed_in FROM client")
+    assert tuple(after) == (before.id, "Aaa", 20, 3)
+    assert defined.sql("SELECT value FROM block") == [("Aaa",)]
+    assert defined.sql("SELECT object_name, client_id FROM audit WHERE field = 'name'") == [("A", before.id)]
+
+
+def test_a_name_alone_can_change_and_be_changed_back(defined: Billing) -> None:
+    defined("clients", "set", "A", "--name", "B")
+    assert defined.sql("SELECT name, changed_in FROM client") == [("B", 2)]
+
+    assert defined("undo", "2").code == 0
+
+    assert defined.sql("SELECT name, changed_in FROM client") == [("A", 3)]
+
+
+def test_a_name_that_another_has_is_refused_and_changes_nothing(defined: Billing) -> None:
+    defined("clients", "new", "B", "--currency", "EUR")
+
+    result = defined("clients", "set", "A", "--name", "B", "--credit", "1")
+
+    assert result.err == 'client A: --name: "B" is the name of another client\n'
+    assert "client  x: --name: must be" in defined("clients", "set", "A", "--name", " x").err
+    assert [row.name for row in defined.sql("SELECT name FROM client ORDER BY id")] == ["A", "B"]

@@ -59,6 +59,7 @@ SUBCOMMANDS: Subcommands = {
         "Set fields of a client, and give others back to his template",
         (
             NAME,
+            argument("--name", dest="new_name", metavar="NEW", help="call him so from now on"),
             *setting_flags(),
             argument(
                 "--unset",
