@@ -23,6 +23,23 @@ SUBCOMMANDS: Subcommands = {
             DRY_RUN,
         ),
     ),
+    ("export",): Subcommand(
+        "export_commands.export",
+        "Write clients, and what they refer to, as a definitions file that can be applied",
+        (
+            *selection("all"),
+            argument(
+                "--guarded",
+                action="store_true",
+                help="let it only be applied to clients whom nobody changed meanwhile",
+            ),
+            argument(
+                "--secrets",
+                action="store_true",
+                help="also passwords of accounts, and hashes of those of the client panel",
+            ),
+        ),
+    ),
     ("clients", "list"): Subcommand(
         "client_commands.clients_list",
         "List the clients with their money",
