@@ -6,6 +6,7 @@ from billing_core.admin.command_line.arguments import (
     CSV,
     DRY_RUN,
     NAME,
+    PARTLY,
     Subcommand,
     Subcommands,
     argument,
@@ -13,6 +14,13 @@ from billing_core.admin.command_line.arguments import (
 )
 from billing_core.admin.command_line.client_selection import PAGING, STATUS, selection
 from billing_core.admin.command_line.fields import setting_flags
+
+UNSET = argument(
+    "--unset",
+    action="append",
+    metavar="FIELD",
+    help="give a field, as credit or panel.login, back to the template or to its default",
+)
 
 SUBCOMMANDS: Subcommands = {
     ("apply",): Subcommand(
@@ -78,12 +86,7 @@ SUBCOMMANDS: Subcommands = {
             NAME,
             argument("--name", dest="new_name", metavar="NEW", help="call him so from now on"),
             *setting_flags(),
-            argument(
-                "--unset",
-                action="append",
-                metavar="FIELD",
-                help="give a field, as credit or panel.login, back to the template or to its default",
-            ),
+            UNSET,
             argument(
                 "--if-version",
                 type=count,
@@ -92,5 +95,32 @@ SUBCOMMANDS: Subcommands = {
             ),
             DRY_RUN,
         ),
+    ),
+    ("clients", "mass-edit"): Subcommand(
+        "mass_edit_commands.clients_mass_edit",
+        "Set fields of all clients that are selected, showing first what changes",
+        (
+            *selection(),
+            argument("--client", action="append", metavar="NAME", help="this client; may be given again"),
+            argument(
+                "--set",
+                action="append",
+                metavar="FIELD=VALUE",
+                help="set a field, as autoinvoicing.last_invoiced=2026-10-31; may be given again",
+            ),
+            UNSET,
+            DRY_RUN,
+            argument("--yes", action="store_true", help="change them instead of asking"),
+        ),
+    ),
+    ("clients", "delete"): Subcommand(
+        "client_delete_commands.clients_delete",
+        "Delete a client: his panel and accounts are switched off, and all that he has stays",
+        (NAME, DRY_RUN),
+    ),
+    ("clients", "undelete"): Subcommand(
+        "client_delete_commands.clients_undelete",
+        "Give a deleted client back the status, the panel and the accounts that he had",
+        (NAME, PARTLY, DRY_RUN),
     ),
 }
