@@ -338,6 +338,21 @@ def test_a_fault_says_what_would_be_right(directory, text, fault):
     assert faults(directory, text) == [fault]
 
 
+NO_WHOLE_NUMBER = "must be a whole number without quotes, not "
+PERIODS = {
+    "-1": "-1 is too small; the least is 1",
+    "31_536_001": "31536001 is too large; the most is 31536000",
+    "'5'": NO_WHOLE_NUMBER + "a string",
+    **dict.fromkeys(("5.0", "nan", "1e400"), NO_WHOLE_NUMBER + "a number with a point"),
+}
+
+
+@pytest.mark.parametrize(("written", "message"), PERIODS.items())
+@pytest.mark.parametrize("key", ["max_call_seconds", "start_timeout_seconds", "sweep_seconds"])
+def test_a_period_is_a_whole_number_of_seconds_within_bounds_b_124(directory, key, written, message):
+    assert faults(directory, f"limits.{key} = {written}") == [f"1: limits.{key}: {message}"]
+
+
 @pytest.mark.parametrize("realm", ["", "x" * 254, "a\\u0000b"])
 def test_a_realm_fits_into_its_attribute(directory, realm):
     text = f'[[nas]]\n{GATEWAY}realms = ["sip.example", "{realm}"]\n'

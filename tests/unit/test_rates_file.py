@@ -1,5 +1,7 @@
 """Rates files: what a row means, and what is said of every fault."""
 
+import tracemalloc
+from collections import deque
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_core.admin.csv_export import cell
 from billing_core.rates_file import RateRow, RatesReader, read_rates
 from billing_core.settings import SettingsError, amount
 
@@ -227,6 +230,31 @@ FILES = {
 @pytest.mark.parametrize("content", FILES, ids=lambda content: str(content[:30]))
 def test_a_file_that_is_no_rates_file_is_refused_with_a_remedy(file, content):
     assert [fault.removeprefix(f"{file}: ") for fault in faults(file, content)] == [FILES[content]]
+
+
+def test_a_rates_file_names_no_currency_since_its_table_has_one_b_145(file):
+    [fault] = faults(file, "code,price_per_minute,currency\n44,1,USD\n33,1,EUR\n")
+
+    assert fault.startswith("1: currency: unknown column")
+
+
+def test_many_rates_are_never_together_in_memory_b_147(file):
+    file.write_text("code,price_per_minute\n" + "".join(f"1{n},0.{n % 9973:04}\n" for n in range(40_000)))
+    tracemalloc.start()
+    [last] = deque(RatesReader(file).rows(), maxlen=1)
+    _, octets = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert last.line == 40_001
+    assert octets < 100 * 40_000  # All these rows would take four times as much.
+
+
+@pytest.mark.parametrize("written", ["=1+1", "@SUM(A1)", "<script>alert(1)</script>", "-1"])
+def test_a_destination_is_kept_as_written_and_guarded_where_it_could_run_b_149(file, written):
+    [row] = rows(file, f"code,price_per_minute,destination\n44,1,{written}\n")
+
+    assert row.destination == written
+    assert cell(row.destination) == ("'" + written if written[0] in "=@-" else written)
 
 
 def test_lines_are_counted_right_in_every_block_of_a_large_file(file):
