@@ -1,4 +1,4 @@
-"""What is kept or computed of a client, as SQL of `CLIENTS`: the rows of `client`, each with its balance."""
+"""What is kept or computed of a client, as SQL of `CLIENTS`: rows of `client` and what belongs to them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    ScalarSelect,
+    FromClause,
     Select,
     and_,
     case,
@@ -32,8 +32,18 @@ NAMED_BY = {
 """The tables of what references name."""
 
 
-CLIENTS = client.join(balance, balance.c.client_id == client.c.id)
-"""What every query of clients is from: each client has one balance."""
+_named = {key: table.alias(f"named_{key}") for key, table in NAMED_BY.items()}
+
+
+def _joined() -> FromClause:
+    joined: FromClause = client.outerjoin(balance, balance.c.client_id == client.c.id)
+    for key, named in _named.items():
+        joined = joined.outerjoin(named, named.c.id == client.c[FIELDS[key].column])
+    return joined
+
+
+CLIENTS = _joined()
+"""What every query of clients is from; PostgreSQL leaves out what of it a query does not need."""
 
 
 def fixed_sums() -> Select[Any]:
@@ -43,17 +53,14 @@ def fixed_sums() -> Select[Any]:
     return moving.group_by(entry.c.client_id)
 
 
+def with_leg(leg: str) -> Expression:
+    """Return the condition to have an account that is switched on for `orig` or for `term`."""
+    return select(account.c.id).where(account.c.client_id == client.c.id, account.c[leg]).exists()
+
+
 def _role() -> Expression:
-    orig, term = (
-        select(account.c.id).where(account.c.client_id == client.c.id, account.c[leg]).exists()
-        for leg in ("orig", "term")
-    )
+    orig, term = with_leg("orig"), with_leg("term")
     return case((and_(orig, term), "both"), (orig, "orig"), (term, "term"))
-
-
-def _name_of(key: str) -> ScalarSelect[Any]:
-    named = NAMED_BY[key].alias()
-    return select(named.c.name).where(named.c.id == client.c[FIELDS[key].column]).scalar_subquery()
 
 
 def _part_of_company(key: str) -> Expression:
@@ -72,7 +79,7 @@ COLUMNS: Mapping[str, Expression] = {
     "term_in_use": balance.c.term_in_use,
     "role": _role(),
     **{field.key: client.c[field.column] for field in PLAIN},
-    **{key: _name_of(key) for key in NAMED_BY},
+    **{key: named.c.name for key, named in _named.items()},
     **{field.key: _part_of_company(field.key) for field in IN_COMPANY},
 }
 """All but the fixed balance, which is summed; a reference is the name that it refers to."""

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import ARRAY, Connection, Select, Text, and_, false, func, literal, not_, select, true
 
-from billing_core.admin.client_columns import CLIENTS, COLUMNS, NAMED_BY, Expression, fixed_sums
+from billing_core.admin.client_columns import CLIENTS, COLUMNS, NAMED_BY, Expression, fixed_sums, with_leg
 from billing_core.admin.client_definition import Client
 from billing_core.admin.client_fields import COMPUTED, FIELDS, Kind, flag
 from billing_core.admin.command_line.client_selection import WHERE
@@ -25,7 +25,6 @@ from billing_core.money import ZERO
 from billing_core.settings import amount, nearest
 from billing_core.storage.tables import client, reseller
 
-_ROLES = ("orig", "term", "both")
 _ANY = "all"
 _RANGE = ".."
 
@@ -60,6 +59,8 @@ def _condition(connection: Connection, key: str, value: str) -> Expression:
                 return _under(connection, value)
             case "fixed":
                 return _fixed(value)
+            case "role":
+                return _role(value)
         if key in NAMED_BY:
             return _reference(connection, key, value)
         kind = COMPUTED[key] if key in COMPUTED else FIELDS[key].kind
@@ -86,11 +87,14 @@ def _text(key: str, value: str) -> Expression:
 def _word(key: str, value: str) -> Expression:
     if not value:
         return COLUMNS[key].is_(None)
-    if key == "role":
-        if value not in _ROLES:
-            raise ValueError(f'"{value}" is not known{nearest(value, _ROLES)}')
-        return COLUMNS[key] == value
     return COLUMNS[key] == _defined(key, value)
+
+
+def _role(value: str) -> Expression:
+    legs = {"": (), "orig": ("orig",), "term": ("term",), "both": ("orig", "term")}
+    if value not in legs:
+        raise ValueError(f'"{value}" is not known{nearest(value, legs.keys() - {""})}')
+    return and_(*(with_leg(leg) if leg in legs[value] else ~with_leg(leg) for leg in ("orig", "term")))
 
 
 def _defined(key: str, value: str) -> str:

@@ -82,6 +82,13 @@ entry = Table(
     comment="`fixed` is what an invoice or a carried sum adds to the fixed balance.",
 )
 Index("entry_by_client", entry.c.client_id, entry.c.id)
+# Entries of the fixed balance, which is summed: few beside those of calls, for which it costs nothing.
+Index(
+    "entry_of_fixed",
+    entry.c.client_id,
+    postgresql_include=["kind", "amount", "fixed"],
+    postgresql_where=text("kind IN ('payment', 'refund', 'invoice', 'carried')"),
+)
 by_time("entry_recently", entry.c.at)
 
 entry_reference = Table(

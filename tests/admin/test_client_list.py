@@ -11,8 +11,10 @@ from billing_core.accounting import Kind
 from billing_core.admin import client_list
 from billing_core.admin.client_list import Order, Page
 from billing_core.admin.client_search import Search
+from billing_core.admin.fixed_balance import MOVES_FIXED
 from billing_core.money import grouped
 from billing_core.session import Leg
+from billing_core.storage.tables import entry
 
 PAGE = """
 [[reseller]]
@@ -198,6 +200,12 @@ def test_a_page_that_cannot_be_is_refused(billing: Billing) -> None:
 
     assert {(result.code, result.out) for result in results.values()} == {(1, "")}
     assert all(told in results[options].err for options, told in refused.items())
+
+
+def test_the_index_of_fixed_balances_has_just_the_entries_that_move_them() -> None:
+    [index] = [index for index in entry.indexes if index.name == "entry_of_fixed"]
+
+    assert str(index.dialect_options["postgresql"]["where"]) == MOVES_FIXED
 
 
 @pytest.mark.parametrize(
