@@ -11,13 +11,16 @@ from billing_core.admin.database import Database
 from billing_core.admin.difference import Diff
 from billing_core.admin.output import Output
 
+Sources = Callable[[Connection], Sequence[Source]]
+"""Returns what shall be, read once the definitions are locked."""
+
 _WARNINGS_SHOWN_MAX = 20
 _CHANGES_SHOWN_MAX = 1000
 
 
 def carry_out(
     through: str,
-    sources_of: Callable[[Connection], Sequence[Source]],
+    sources_of: Sources,
     database: Database,
     output: Output,
     *,

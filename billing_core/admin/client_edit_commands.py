@@ -68,7 +68,9 @@ def clients_set(arguments: Namespace, database: Database, output: Output) -> int
     return _change(f"clients set {arguments.name}", sources, arguments, database, output)
 
 
-def _change(through: str, sources: Any, arguments: Namespace, database: Database, output: Output) -> int:
+def _change(
+    through: str, sources: change_output.Sources, arguments: Namespace, database: Database, output: Output
+) -> int:
     diff = change_output.carry_out(through, sources, database, output, dry_run=arguments.dry_run)
     change_output.tell(diff, output, dry_run=arguments.dry_run)
     return OK

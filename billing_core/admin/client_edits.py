@@ -39,15 +39,19 @@ def written(key: str, text: str) -> Any:
 
     Raises CommandError, naming the flag, when no file could say it.
     """
-    found = FIELDS[key]
-    match found.kind:
+    return written_as(FIELDS[key].kind, FIELDS[key].flag, text)
+
+
+def written_as(kind: Kind, flag: str, text: str) -> Any:
+    """Return what *text* says of any field of that kind, which has this flag; raise CommandError."""
+    match kind:
         case Kind.FLAG:
             if text not in _FLAGS:
-                raise CommandError(f'{found.flag}: "{text}" is neither "true" nor "false"')
+                raise CommandError(f'{flag}: "{text}" is neither "true" nor "false"')
             return _FLAGS[text]
         case Kind.COUNT if text:
             if not (text.isascii() and text.isdigit() and len(text) <= 10):
-                raise CommandError(f'{found.flag}: "{text}" is not a whole number, such as 60')
+                raise CommandError(f'{flag}: "{text}" is not a whole number, such as 60')
             return int(text)
         case Kind.LIST:
             return items(text)

@@ -52,7 +52,7 @@ def clients_mass_edit(arguments: Namespace, database: Database, output: Output) 
     return OK
 
 
-def _change_as_shown(shown: Diff, through: str, sources: Any, database: Database) -> None:
+def _change_as_shown(shown: Diff, through: str, sources: change_output.Sources, database: Database) -> None:
     """Change what was shown; raise CommandError when it would be anything else by now."""
 
     def must_be_same(found: Diff) -> None:

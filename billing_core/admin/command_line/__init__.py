@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from billing_core.admin.command_line import (
+    accounts,
     audit,
     blocks,
     calls,
@@ -22,6 +23,7 @@ from billing_core.admin.command_line.client_selection import SIGNED
 
 SUBCOMMANDS: Subcommands = {
     **clients.SUBCOMMANDS,
+    **accounts.SUBCOMMANDS,
     **audit.SUBCOMMANDS,
     **resellers.SUBCOMMANDS,
     **ledger.SUBCOMMANDS,
