@@ -38,24 +38,35 @@ def add(engine: Engine, wanted: NewBlock, author: Author) -> Record:
 
     Raises CommandError for a value that can bar nothing: no number, nobody's name, an end that has passed.
     """
-    with _change(engine) as change:
-        value = _VALUES[wanted.kind](change.connection, wanted.value)
-        expires_at = change.now + wanted.expires if isinstance(wanted.expires, timedelta) else wanted.expires
-        if expires_at is not None and expires_at <= change.now:
-            raise CommandError(f"--expires {instant(expires_at)} has passed; name a moment after now")
-        row = {
-            "kind": wanted.kind.value,
-            "value": value,
-            "reason": wanted.reason,
-            "who": author.who,
-            "created_at": change.now,
-            "expires_at": expires_at,
-        }
-        written = change.connection.execute(insert(block).values(row).returning(block.c.id)).scalar_one()
-        name = f"{wanted.kind.value} {value}"
-        told = [(field, row[field]) for field in ("reason", "expires_at") if row[field]]
-        change.write([(name, CREATED, True), *((name, *item) for item in told)], author)
+    with change(engine) as work:
+        return added(work, wanted, author)
+
+
+def added(work: "BlockChange", wanted: NewBlock, author: Author) -> Record:
+    """Bar calls as part of a change that may do more; see `add`."""
+    value = _VALUES[wanted.kind](work.connection, wanted.value)
+    expires_at = work.now + wanted.expires if isinstance(wanted.expires, timedelta) else wanted.expires
+    if expires_at is not None and expires_at <= work.now:
+        raise CommandError(f"--expires {instant(expires_at)} has passed; name a moment after now")
+    row = {
+        "kind": wanted.kind.value,
+        "value": value,
+        "reason": wanted.reason,
+        "who": author.who,
+        "created_at": work.now,
+        "expires_at": expires_at,
+    }
+    written = work.connection.execute(insert(block).values(row).returning(block.c.id)).scalar_one()
+    name = f"{wanted.kind.value} {value}"
+    told = [(field, row[field]) for field in ("reason", "expires_at") if row[field]]
+    work.write([(name, CREATED, True), *((name, *item) for item in told)], author)
     return {"id": written, **row}
+
+
+def is_blocked(work: "BlockChange", kind: BlockKind, value: str) -> bool:
+    """Tell whether a block of this value is in force."""
+    same = block.c.kind == kind.value, block.c.value == value
+    return work.connection.execute(select(block.c.id).where(*same, _in_force(work.now))).first() is not None
 
 
 def listed(connection: Connection, *, with_past: bool = False) -> Iterator[Record]:
@@ -81,14 +92,14 @@ def remove_value(engine: Engine, kind: BlockKind, value: str, author: Author) ->
 
 
 def _removed(engine: Engine, wanted: ColumnElement[bool], name: str, author: Author) -> list[Record]:
-    with _change(engine) as change:
-        statement = update(block).where(wanted, _in_force(change.now)).values(removed_at=change.now)
+    with change(engine) as work:
+        statement = update(block).where(wanted, _in_force(work.now)).values(removed_at=work.now)
         rows: list[Record] = [
-            dict(row._mapping) for row in change.connection.execute(statement.returning(block))
+            dict(row._mapping) for row in work.connection.execute(statement.returning(block))
         ]
         if not rows:
             raise CommandError(f"there is no block {name} in force; `billing block list` shows all that are")
-        change.write([(f"{row['kind']} {row['value']}", "removed", True) for row in rows], author)
+        work.write([(f"{row['kind']} {row['value']}", "removed", True) for row in rows], author)
     return rows
 
 
@@ -153,7 +164,7 @@ def _comparable(kind: BlockKind, value: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class BlockChange:
     """A transaction that has locked the row of `catalogue`, as whoever changes definitions does."""
 
     connection: Connection
@@ -168,7 +179,8 @@ class _Change:
 
 
 @contextmanager
-def _change(engine: Engine) -> Iterator[_Change]:
+def change(engine: Engine) -> Iterator[BlockChange]:
+    """Begin to change blocks; what is done is committed at the end, as one version."""
     with engine.begin() as connection:
         version = locked_catalogue(connection)
-        yield _Change(connection, version + 1, moment(connection))
+        yield BlockChange(connection, version + 1, moment(connection))

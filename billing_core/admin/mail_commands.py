@@ -1,6 +1,5 @@
 """What `billing mailer` and the subcommands of `billing mails` do."""
 
-import signal
 import threading
 from argparse import Namespace
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from billing_core.admin import mail_settings, outbox
 from billing_core.admin.database import Database
 from billing_core.admin.mailer import Mailer, Pass
 from billing_core.admin.output import FAILED, OK, CommandError, Output, readable
+from billing_core.admin.stopping import until_stopped
 
 _POLL_SECONDS = 5.0
 
@@ -27,17 +27,9 @@ def mailer(arguments: Namespace, database: Database, output: Output) -> int:
         )
     if arguments.once:
         return _tell(work.run(), output)
-    stopping = threading.Event()
-    before = {name: signal.signal(name, lambda *_: stopping.set()) for name in _SIGNALS}
-    try:
+    with until_stopped() as stopping:
         _serve(work, stopping, output)
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
     return OK
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def _serve(work: Mailer, stopping: threading.Event, output: Output) -> None:

@@ -45,6 +45,17 @@ KINDS = {
             "credit": "0",
         },
     ),
+    "blocked": MailKind(
+        "noc_email",
+        {
+            "client": "Customer A",
+            "kind": "account",
+            "value": "customer-a",
+            "reason": '12 failed calls within 60 minutes, watch "failures" allows 10',
+            "watch": "failures",
+            "expires_at": "2026-12-31T23:00:00Z",
+        },
+    ),
 }
 """The template of a kind is the file of its name, with .txt behind it."""
 

@@ -37,6 +37,16 @@ def put(connection: Connection, notices: Sequence[Notice]) -> None:
     bulk.insert(connection, tables.mail, mails)
 
 
+def put_blocked(
+    connection: Connection, at: datetime, client_id: int, facts: Record, *, is_mailed: bool
+) -> None:
+    """Queue what is told of a block, in its transaction: an event, and a mail if *is_mailed*."""
+    about = {"kind": "blocked", "client_id": client_id, "facts": facts}
+    connection.execute(insert(event).values(at=at, **about))
+    if is_mailed:
+        connection.execute(insert(mail).values(created_at=at, next_at=at, channel="email", **about))
+
+
 # --- the history -------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from billing_core.admin.command_line import (
     mails,
     rates,
     resellers,
+    watch,
 )
 from billing_core.admin.command_line.arguments import Subcommands, Words
 from billing_core.admin.command_line.client_selection import SIGNED
@@ -31,6 +32,7 @@ SUBCOMMANDS: Subcommands = {
     **calls.SUBCOMMANDS,
     **blocks.SUBCOMMANDS,
     **events.SUBCOMMANDS,
+    **watch.SUBCOMMANDS,
     **mails.SUBCOMMANDS,
 }
 
