@@ -14,6 +14,7 @@ from sqlalchemy import ARRAY, Connection, Select, Text, and_, false, func, liter
 
 from billing_core.admin.client_columns import CLIENTS, COLUMNS, NAMED_BY, Expression, fixed_sums, with_leg
 from billing_core.admin.client_definition import Client
+from billing_core.admin.client_edits import written_as
 from billing_core.admin.client_fields import COMPUTED, FIELDS, Kind, flag
 from billing_core.admin.command_line.client_selection import WHERE
 from billing_core.admin.command_line.fields import given
@@ -117,13 +118,13 @@ def _list(key: str, value: str) -> Expression:
 # --- numbers, dates and flags ---------------------------------------------------------------------------
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise ValueError(f'"{text}" is not a whole number, such as 60')
-    return int(text)
-
-
-_READ: Mapping[Kind, Callable[[str], Any]] = {Kind.MONEY: amount, Kind.COUNT: _count, Kind.DATE: day}
+def _read(key: str, kind: Kind, text: str) -> Any:
+    match kind:
+        case Kind.MONEY:
+            return amount(text)
+        case Kind.DATE:
+            return day(text)
+    return written_as(kind, flag(key), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +145,15 @@ class _Range:
         )
 
 
-def _range(kind: Kind, value: str) -> _Range:
+def _range(key: str, kind: Kind, value: str) -> _Range:
     """Read `5`, `5..10`, `..10` or `5..`; raise ValueError."""
-    read = _READ[kind]
     if _RANGE not in value:
-        found = read(value)
+        found = _read(key, kind, value)
         return _Range(found, found)
     first, _, last = value.partition(_RANGE)
     if not (first or last):
         raise ValueError('".." has no end; write one value, or a range as 5..10, ..10 or 5..')
-    found = _Range(read(first) if first else None, read(last) if last else None)
+    found = _Range(*(_read(key, kind, end) if end else None for end in (first, last)))
     if first and last and found.most < found.least:
         raise ValueError(f'"{value}" holds nothing: {last} is before {first}')
     return found
@@ -163,7 +163,7 @@ def _number(key: str, value: str) -> Expression:
     if not value:
         return COLUMNS[key].is_(None)
     kind = COMPUTED[key] if key in COMPUTED else FIELDS[key].kind
-    return _range(kind, value).condition(COLUMNS[key])
+    return _range(key, kind, value).condition(COLUMNS[key])
 
 
 def _fixed(value: str) -> Expression:
@@ -171,29 +171,21 @@ def _fixed(value: str) -> Expression:
     if not value:
         return false()
     sums = fixed_sums().subquery()
-    wanted = _range(Kind.MONEY, value)
+    wanted = _range("fixed", Kind.MONEY, value)
     fitting = wanted.condition(sums.c.fixed)
     if wanted.holds(ZERO):  # Who has no entries, fits.
         return client.c.id.not_in(select(sums.c.client_id).where(not_(fitting)))
     return client.c.id.in_(select(sums.c.client_id).where(fitting))
 
 
-_FLAGS = {"true": True, "false": False}
-
-
-def _is(value: str) -> bool:
-    if value not in _FLAGS:
-        raise ValueError(f'"{value}" is neither true nor false')
-    return _FLAGS[value]
-
-
 def _flag(key: str, value: str) -> Expression:
-    return COLUMNS[key].is_(_is(value))
+    return COLUMNS[key].is_(written_as(Kind.FLAG, flag(key), value))
 
 
 def _secret(key: str, value: str) -> Expression:
     """A secret itself is nothing to search for: only whether there is one."""
-    return COLUMNS[key].is_not(None) if value and _is(value) else COLUMNS[key].is_(None)
+    is_there = value and written_as(Kind.FLAG, flag(key), value)
+    return COLUMNS[key].is_not(None) if is_there else COLUMNS[key].is_(None)
 
 
 _BY_KIND: Mapping[Kind, Callable[[str, str], Expression]] = {
