@@ -224,8 +224,10 @@ class Charging:
         if missing:
             raise LockSetGrewError(missing)
         unknown = client_ids - self._catalogue.clients.keys()
-        if unknown:
+        if unknown and is_stale:
             raise StorageDownError(f"clients {unknown} are newer than this worker's catalogue")
+        if unknown:
+            raise DataRefusedError(f"clients {unknown} have legs or balances but are not defined")
         counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
         return Books(balances, leg_keys, sessions, counters, self._catalogue.clients, is_stale=is_stale)
 

@@ -24,14 +24,14 @@ class PostgresServer:
         self._server = server
         self._numbers = itertools.count(1)
 
-    def create_database(self, template: str | None = None) -> str:
+    def create_database(self, template: str | None = None, options: str = "") -> str:
         """Create a database and return its URL: empty, or a copy of the one at the URL *template*.
 
-        Nobody may be connected to the template meanwhile: dispose of its engines first.
+        Nobody may be connected to the template meanwhile: dispose of its engines first. *options* are SQL.
         """
         name = f"test_{next(self._numbers)}"
         source = make_url(template).database if template else "template0"
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" {options}')
         return self._server.url(name)
 
     def drop_database(self, url: str) -> None:

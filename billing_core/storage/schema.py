@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from billing_core.ports import StorageDownError
 from billing_core.storage.locks import is_busy
@@ -39,7 +39,7 @@ def upgrade(url: str) -> str:
     """Bring the database up to date, one program at a time, and return its version.
 
     A new schema comes with the monthly partitions of a year; `extend` adds to them. Raises SchemaError,
-    naming both versions, when the database is newer than the program.
+    naming both versions, when the database is newer than the program, and when it can't be upgraded.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -51,6 +51,7 @@ def upgrade(url: str) -> str:
         with database.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
             connection.commit()
+            _check_encoding(connection)
             current = MigrationContext.configure(connection).get_current_revision()
             known = {script.revision for script in scripts.walk_revisions()}
             if current is not None and current not in known:
@@ -63,9 +64,23 @@ def upgrade(url: str) -> str:
                 command.upgrade(configuration, "head")
                 connection.commit()
                 _make_room(connection)
+    except IntegrityError as error:
+        raise SchemaError(
+            f"the database has rows that version {head} refuses: {error.orig}".strip()
+        ) from error
     finally:
         database.dispose()
     return head
+
+
+def _check_encoding(connection: Connection) -> None:
+    """Refuse a database in which texts of the wire can't be kept as they came, or not as text."""
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise SchemaError(
+            f"the database has the encoding {encoding}, which cannot keep every text that a switch sends: "
+            "name one that was created with ENCODING 'UTF8'"
+        )
 
 
 def extend(url: str) -> list[str]:

@@ -25,7 +25,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from billing_core.storage.columns import column_at, column_flag, column_money, column_text
+from billing_core.storage.columns import (
+    amounts_are_numbers,
+    column_at,
+    column_flag,
+    column_money,
+    column_text,
+)
 from billing_core.storage.columns import metadata as metadata
 from billing_core.storage.ledger_tables import closed_month as closed_month
 from billing_core.storage.ledger_tables import decision as decision
@@ -103,6 +109,7 @@ rate = Table(
     Column("blocked", Boolean, nullable=False, server_default=text("false")),
     Column("since_import", BigInteger),
     Column("until_import", BigInteger),
+    amounts_are_numbers("rate", "price_per_minute", "setup_fee", also=" AND setup_fee >= 0"),
     comment="A row belongs to the versions from since_import to before until_import; absent is without end.",
 )
 Index("rate_by_table", rate.c.rate_table_id, rate.c.id)
@@ -131,6 +138,7 @@ exchange_rate = Table(
     Column("into", Text, primary_key=True),
     Column("effective_from", DateTime(timezone=True), primary_key=True),
     column_money("factor"),
+    amounts_are_numbers("exchange_rate", "factor", also=" AND factor > 0"),
 )
 
 block = Table(
@@ -220,6 +228,7 @@ client = Table(
     Column("company", JSONB, nullable=False),
     Column("own", ARRAY(Text), nullable=False, server_default="{}"),
     Column("changed_in", BigInteger, nullable=False),
+    amounts_are_numbers("client", "credit", "charge_max", "low_balance_threshold"),
     comment="`own` names the fields that the client sets himself; others are his template's or default.",
 )
 Index("client_by_change", client.c.changed_in, client.c.id)
@@ -244,6 +253,7 @@ account = Table(
     Column("orig", Boolean, nullable=False),
     Column("term", Boolean, nullable=False),
     column_money("price_per_minute_max", nullable=True),
+    amounts_are_numbers("account", "price_per_minute_max"),
 )
 
 balance = Table(
@@ -255,6 +265,7 @@ balance = Table(
     Column("in_use", Integer, nullable=False),
     Column("term_in_use", Integer, nullable=False),
     Column("warned", SmallInteger, nullable=False, server_default="0"),
+    amounts_are_numbers("balance", "live", "reserved"),
     postgresql_with={"fillfactor": "50"},
     comment="`warned` has bit 1 when the client was told that his money is low, bit 2 when the admin was.",
 )

@@ -61,7 +61,7 @@ BREAKAGES = {
     "charges_name_their_record": "DELETE FROM xdr WHERE call_id = 'done'",
     "open_reservations_are_covered": "UPDATE client SET credit = -90 WHERE id = 1",
     "no_leg_is_forgotten": "UPDATE session SET look_at = look_at - interval '1 day' WHERE closed_at IS NULL",
-    "amounts_are_numbers": "UPDATE balance SET live = 'NaN' WHERE client_id = 1",
+    "amounts_are_numbers": "UPDATE session SET posted = 'NaN' WHERE posted > 0",
     "what_explains_money_cannot_be_edited": "ALTER TABLE entry_reference DISABLE TRIGGER ALL",
     RECOMPUTED: "UPDATE session SET price_per_minute = 0.61 WHERE posted > 0",
     SETTLED: "UPDATE session SET stop_seconds = stop_seconds + 1 WHERE posted > 0",

@@ -152,3 +152,51 @@ def test_an_interval_of_nothing_is_refused(cursor):
 
     with pytest.raises(psycopg2.errors.CheckViolation):
         cursor.execute("INSERT INTO rate VALUES (1, 1, '44', '', 1, 0, 1, 0, 0)")
+
+
+ONE_OF_EACH = """
+    INSERT INTO rate_table (id, name, currency, changed_in) VALUES (1, 'x', 'USD', 1);
+    INSERT INTO rate VALUES (1, 1, '44', '', 1, 0, 1, 1, 0);
+    INSERT INTO exchange_rate VALUES ('EUR', 'USD', now(), 1);
+    INSERT INTO client (id, name, status, currency, timezone, tags, bill_by, postpaid, credit, company,
+        changed_in) VALUES (1, 'A', 'active', 'USD', 'UTC', '{}', 'disconnect', false, 0, '{}', 1);
+    INSERT INTO account (client_id, tech_prefix, orig, term) VALUES (1, '', true, false);
+    INSERT INTO balance VALUES (1, 0, 0, 0, 0)"""
+NO_NUMBERS = [
+    *(("rate", "price_per_minute", amount) for amount in ("NaN", "Infinity", "-Infinity")),
+    *(("rate", "setup_fee", amount) for amount in ("NaN", "-0.01")),
+    *(("exchange_rate", "factor", amount) for amount in ("NaN", "0")),
+    *(("client", column, "NaN") for column in ("credit", "charge_max", "low_balance_threshold")),
+    ("account", "price_per_minute_max", "NaN"),
+    *(("balance", column, "NaN") for column in ("live", "reserved")),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "amount"), NO_NUMBERS)
+def test_what_calls_are_priced_and_paid_with_is_a_number_b_161(cursor, table, column, amount):
+    cursor.execute(ONE_OF_EACH)
+    cursor.execute(f"UPDATE {table} SET {column} = 7.25")  # noqa: S608
+
+    with pytest.raises(psycopg2.errors.CheckViolation, match=f"{table}_amounts_are_numbers"):
+        cursor.execute(f"UPDATE {table} SET {column} = '{amount}'")  # noqa: S608
+
+
+def test_rows_that_a_newer_version_refuses_are_told_and_nothing_is_changed_b_161(migrated_url):
+    with closing(connect(migrated_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(ONE_OF_EACH)
+        for table in ("account", "balance", "client", "exchange_rate", "rate"):
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_amounts_are_numbers")
+        cursor.execute("UPDATE balance SET live = 'NaN'; UPDATE alembic_version SET version_num = '0007'")
+    before = contents(migrated_url)
+
+    with pytest.raises(SchemaError, match=r'rows that version .* refuses: .*"balance_amounts_are_numbers"'):
+        upgrade(migrated_url)
+    assert contents(migrated_url) == before
+
+
+def test_a_database_that_cannot_keep_every_text_is_refused_b_163(postgres_server):
+    url = postgres_server.create_database(options="ENCODING 'SQL_ASCII' LOCALE 'C'")
+
+    with pytest.raises(SchemaError, match="encoding SQL_ASCII, which cannot keep every text"):
+        upgrade(url)
+    postgres_server.drop_database(url)
