@@ -2,7 +2,8 @@
 
 Money is NUMERIC without a limit, in the client's currency; times carry their zone. `balance` holds
 all that a turn locks and stands apart from `client`, so that settings can be applied at any time.
-The tables that grow with the calls stand in `ledger_tables`, what people are told in `outbox_tables`.
+The tables that grow with the calls stand in `ledger_tables`, prices in `rate_tables`, what people are told
+in `outbox_tables`.
 """
 
 from sqlalchemy import (
@@ -11,7 +12,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
@@ -40,6 +40,11 @@ from billing_core.storage.ledger_tables import entry_reference as entry_referenc
 from billing_core.storage.ledger_tables import xdr as xdr
 from billing_core.storage.outbox_tables import event as event
 from billing_core.storage.outbox_tables import mail as mail
+from billing_core.storage.rate_tables import exchange_rate as exchange_rate
+from billing_core.storage.rate_tables import rate as rate
+from billing_core.storage.rate_tables import rate_import as rate_import
+from billing_core.storage.rate_tables import rate_table as rate_table
+from billing_core.storage.rate_tables import time_profile as time_profile
 
 catalogue = Table(
     "catalogue",
@@ -56,89 +61,6 @@ reseller = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("parent_id", Integer, ForeignKey("reseller.id")),
     Column("capacity", Integer),
-)
-
-rate_table = Table(
-    "rate_table",
-    metadata,
-    Column("id", Integer, Identity(), primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    column_text("currency"),
-    Column("parent_id", Integer, ForeignKey("rate_table.id")),
-    Column("rounding_places", SmallInteger, nullable=False, server_default="6"),
-    Column("rounding_mode", Text, nullable=False, server_default="half_up"),
-    Column("duration_rounding", Text, nullable=False, server_default="up"),
-    Column("changed_in", BigInteger, nullable=False),
-)
-
-rate_import = Table(
-    "rate_import",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("rate_table_id", Integer, ForeignKey("rate_table.id"), nullable=False, index=True),
-    column_at("at", nullable=False),
-    column_text("who"),
-    column_text("through"),
-    column_text("file"),
-    column_text("mode"),
-    Column("added", BigInteger, nullable=False),
-    Column("changed", BigInteger, nullable=False),
-    Column("ended", BigInteger, nullable=False),
-    Column("unchanged", BigInteger, nullable=False),
-    Column("undone_by", BigInteger, ForeignKey("rate_import.id")),
-    comment="Versions of rate tables; one that was rolled back names the version that did it.",
-)
-
-rate = Table(
-    "rate",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    Column("rate_table_id", Integer, ForeignKey("rate_table.id"), nullable=False),
-    column_text("code"),
-    column_text("destination"),
-    column_money("price_per_minute"),
-    column_money("setup_fee"),
-    Column("min_volume_seconds", Integer, nullable=False),
-    Column("interval_seconds", Integer, CheckConstraint("interval_seconds >= 1"), nullable=False),
-    Column("grace_seconds", Integer, nullable=False),
-    column_at("effective_from"),
-    column_at("end_date"),
-    column_text("time_profile", nullable=True),
-    Column("number_length_min", SmallInteger, nullable=False, server_default="0"),
-    Column("number_length_max", SmallInteger, nullable=False, server_default="0"),
-    Column("blocked", Boolean, nullable=False, server_default=text("false")),
-    Column("since_import", BigInteger),
-    Column("until_import", BigInteger),
-    amounts_are_numbers("rate", "price_per_minute", "setup_fee", also=" AND setup_fee >= 0"),
-    comment="A row belongs to the versions from since_import to before until_import; absent is without end.",
-)
-Index("rate_by_table", rate.c.rate_table_id, rate.c.id)
-Index(
-    "rate_is_unique",
-    rate.c.rate_table_id,
-    rate.c.code,
-    text("COALESCE(effective_from, '-infinity'::timestamptz)"),
-    text("COALESCE(time_profile, '')"),
-    unique=True,
-    postgresql_where=text("until_import IS NULL"),
-)
-
-time_profile = Table(
-    "time_profile",
-    metadata,
-    Column("id", Integer, Identity(), primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("spans", JSONB, nullable=False),
-)
-
-exchange_rate = Table(
-    "exchange_rate",
-    metadata,
-    Column("currency", Text, primary_key=True),
-    Column("into", Text, primary_key=True),
-    Column("effective_from", DateTime(timezone=True), primary_key=True),
-    column_money("factor"),
-    amounts_are_numbers("exchange_rate", "factor", also=" AND factor > 0"),
 )
 
 block = Table(

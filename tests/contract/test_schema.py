@@ -186,7 +186,7 @@ def test_rows_that_a_newer_version_refuses_are_told_and_nothing_is_changed_b_161
         cursor.execute(ONE_OF_EACH)
         for table in ("account", "balance", "client", "exchange_rate", "rate"):
             cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_amounts_are_numbers")
-        cursor.execute("UPDATE balance SET live = 'NaN'; UPDATE alembic_version SET version_num = '0007'")
+        cursor.execute("UPDATE balance SET live = 'NaN'; UPDATE alembic_version SET version_num = '0008'")
     before = contents(migrated_url)
 
     with pytest.raises(SchemaError, match=r'rows that version .* refuses: .*"balance_amounts_are_numbers"'):
