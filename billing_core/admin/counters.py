@@ -1,9 +1,11 @@
 """Shared counters of accounts and resellers: they exist only where there is a capacity, and are exact."""
 
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-from sqlalchemy import ColumnElement, Connection, delete, select, text, tuple_, update
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin import bulk
@@ -22,9 +24,11 @@ _PAUSE_SECONDS = 0.5
 class CounterChanges:
     """What happens to the counters: `limits` are those of counters that stay.
 
-    `new` are counted from the sessions, and so are those in `recounted`.
+    `new` are counted from the sessions, and so are those in `recounted`; `unused` are new, too, but of
+    owners who are themselves new, so that no call can be theirs.
     """
 
+    unused: dict[CounterKey, int]
     new: dict[CounterKey, int]
     limits: dict[CounterKey, int]
     removed: set[CounterKey]
@@ -35,23 +39,35 @@ def counter_changes(before: Inventory, after: Inventory) -> CounterChanges:
     """Return how the counters follow from the definitions; all items of *after* have their ids."""
     earlier, capacities = _capacities(before), _capacities(after)
     stay = earlier.keys() & capacities.keys()
+    is_moved = _is_moved(before, after)
+    known = {key for key, _ in _owners(before)}
+    if is_moved:  # Calls under way may come to count for a reseller who is new.
+        known |= set(filter(_is_reseller, capacities))
     return CounterChanges(
-        new={key: capacities[key] for key in capacities.keys() - stay},
+        unused={key: capacities[key] for key in capacities.keys() - known},
+        new={key: capacities[key] for key in (capacities.keys() - stay) & known},
         limits={key: capacities[key] for key in stay if capacities[key] != earlier[key]},
         removed=earlier.keys() - stay,
-        recounted={key for key in stay if key[0] is Scope.RESELLER} if _is_moved(before, after) else set(),
+        recounted=set(filter(_is_reseller, stay)) if is_moved else set(),
     )
 
 
+def _is_reseller(key: CounterKey) -> bool:
+    return key[0] is Scope.RESELLER
+
+
 def _capacities(inventory: Inventory) -> dict[CounterKey, int]:
-    accounts = (item for items in inventory.accounts.values() for item in items)
-    owners = [(Scope.ACCOUNT, item) for item in accounts]
-    owners += [(Scope.RESELLER, item) for item in inventory.resellers.values()]
-    return {
-        (scope, item.id): item.fields["capacity"]
-        for scope, item in owners
-        if item.id is not None and item.fields["capacity"] is not None
-    }
+    return {key: capacity for key, capacity in _owners(inventory) if capacity is not None}
+
+
+def _owners(inventory: Inventory) -> Iterator[tuple[CounterKey, int | None]]:
+    """Yield whoever can have a counter, with his capacity."""
+    for item in chain(*inventory.accounts.values()):
+        if item.id is not None:
+            yield (Scope.ACCOUNT, item.id), item.fields["capacity"]
+    for item in inventory.resellers.values():
+        if item.id is not None:
+            yield (Scope.RESELLER, item.id), item.fields["capacity"]
 
 
 def _is_moved(before: Inventory, after: Inventory) -> bool:
@@ -67,33 +83,51 @@ def _is_moved(before: Inventory, after: Inventory) -> bool:
 
 def write_counters(connection: Connection, changes: CounterChanges) -> None:
     """Make the counters exact; the last thing before the commit, since turns may wait for it."""
+    _insert(connection, changes.unused, {})
     if changes.new or changes.recounted:
         _wait_until_no_turn_is_under_way(connection)
         counted = _counted(connection)
-        bulk.insert(
-            connection,
-            capacity_counter,
-            [
-                {
-                    "scope": key[0].value,
-                    "owner_id": key[1],
-                    "capacity": capacity,
-                    "in_use": counted.get((key[0].value, key[1]), 0),
-                }
-                for key, capacity in sorted(changes.new.items())
-            ],
-        )
-        for key in sorted(changes.recounted):
-            _set(connection, key, in_use=counted.get((key[0].value, key[1]), 0))
-    if changed := [(scope.value, owner_id) for scope, owner_id in changes.limits.keys() | changes.removed]:
+        _insert(connection, changes.new, counted)
+        _set(connection, "in_use", {key: counted.get(key, 0) for key in changes.recounted})
+    if changed := changes.limits.keys() | changes.removed:
         # Locked in the order of the turns, so that nobody waits for each other.
-        its = tuple_(capacity_counter.c.scope, capacity_counter.c.owner_id).in_(changed)
-        order = (capacity_counter.c.scope, capacity_counter.c.owner_id)
-        connection.execute(select(capacity_counter).where(its).order_by(*order).with_for_update())
-    for key, capacity in changes.limits.items():
-        _set(connection, key, capacity=capacity)
-    for scope, owner_id in changes.removed:
-        connection.execute(delete(capacity_counter).where(*_is(scope, owner_id)))
+        connection.execute(text(_LOCK), _columns(changed))
+    _set(connection, "capacity", changes.limits)
+    if changes.removed:
+        connection.execute(text(_DELETE), _columns(changes.removed))
+
+
+def _insert(
+    connection: Connection, capacities: Mapping[CounterKey, int], counted: Mapping[CounterKey, int]
+) -> None:
+    rows = (
+        {"scope": key[0].value, "owner_id": key[1], "capacity": capacity, "in_use": counted.get(key, 0)}
+        for key, capacity in sorted(capacities.items())
+    )
+    bulk.insert(connection, capacity_counter, rows)
+
+
+_KEYS = "unnest(CAST(:scopes AS smallint[]), CAST(:owner_ids AS integer[]))"
+_IS_KEY = "counter.scope = key.scope AND counter.owner_id = key.owner_id"
+_LOCK = f"""
+    SELECT FROM capacity_counter AS counter JOIN {_KEYS} AS key(scope, owner_id) ON {_IS_KEY}
+    ORDER BY counter.scope, counter.owner_id FOR UPDATE OF counter"""
+_DELETE = f"DELETE FROM capacity_counter AS counter USING {_KEYS} AS key(scope, owner_id) WHERE {_IS_KEY}"  # noqa: S608 - only constants
+_UPDATE = f"""
+    UPDATE capacity_counter AS counter SET {{column}} = key.number
+    FROM unnest(CAST(:scopes AS smallint[]), CAST(:owner_ids AS integer[]), CAST(:numbers AS integer[]))
+        AS key(scope, owner_id, number) WHERE {_IS_KEY}"""  # noqa: S608 - only constants
+
+
+def _columns(keys: Iterable[CounterKey]) -> dict[str, list[int]]:
+    found = list(keys)
+    return {"scopes": [scope.value for scope, _ in found], "owner_ids": [owner_id for _, owner_id in found]}
+
+
+def _set(connection: Connection, column: str, numbers: Mapping[CounterKey, int]) -> None:
+    if numbers:
+        values = {**_columns(numbers), "numbers": list(numbers.values())}
+        connection.execute(text(_UPDATE.format(column=column)), values)
 
 
 def _wait_until_no_turn_is_under_way(connection: Connection) -> None:
@@ -119,13 +153,6 @@ def _wait_until_no_turn_is_under_way(connection: Connection) -> None:
     )
 
 
-def _counted(connection: Connection) -> dict[tuple[int, int], int]:
-    return {(row.scope, row.owner_id): int(row.in_use) for row in connection.execute(text(COUNTED_SCOPES))}
-
-
-def _set(connection: Connection, key: CounterKey, **values: int) -> None:
-    connection.execute(update(capacity_counter).where(*_is(*key)).values(**values))
-
-
-def _is(scope: Scope, owner_id: int) -> tuple[ColumnElement[bool], ...]:
-    return capacity_counter.c.scope == scope.value, capacity_counter.c.owner_id == owner_id
+def _counted(connection: Connection) -> dict[CounterKey, int]:
+    rows = connection.execute(text(COUNTED_SCOPES))
+    return {(Scope(row.scope), row.owner_id): int(row.in_use) for row in rows}

@@ -109,3 +109,16 @@ def test_a_turn_that_read_its_counters_ends_before_they_are_counted(busy: Billin
         applying.join()
 
     assert counters(busy)["reseller", "Low"] == (7, 1)
+
+
+def test_new_clients_with_capacities_wait_for_no_turn(busy: Billing) -> None:
+    new = (
+        '[[reseller]]\nname = "New"\ncapacity = 7\n[[client]]\nname = "Nora"\ncurrency = "USD"\n'
+        'reseller = "New"\n[[client.account]]\nip = "192.0.2.77"\ncapacity = 3\n'
+    )
+    with busy.engine.connect() as turn:
+        turn.exec_driver_sql("SELECT * FROM balance FOR UPDATE")
+        busy.apply(new)
+
+    assert counters(busy)["reseller", "New"] == (7, 0)
+    assert counters(busy)["account", "192.0.2.77"] == (3, 0)
