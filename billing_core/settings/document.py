@@ -1,12 +1,13 @@
 """A settings file as read: TOML whose every key knows its line, and faults that name it."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from billing_core.settings.toml_lines import KeyPath, lines_of
 
@@ -97,7 +98,7 @@ def read(file: Path, octets_max: int = 10_000_000) -> Document:
 def _parsed(file: Path, text: str) -> dict[str, Any]:
     """Return what *text* says; a TOML parser stops at the first error, so that is the only fault."""
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except RecursionError:
         fault = Fault(file, 0, "", "arrays or tables are nested too deeply")
     except ValueError as error:

@@ -1,9 +1,10 @@
-"""Where things stand in a TOML text: the parser of the standard library does not tell."""
+"""Where things stand in a TOML text: the parser does not tell."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
+
+import tomli
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys, and places in arrays, as `("nas", 0, "secret")`."""
@@ -141,4 +142,4 @@ class _Scan:
 
 
 def _unquoted(key: str) -> str:
-    return str(tomllib.loads(f"key = {key}")["key"]) if key[0] in "\"'" else key
+    return str(tomli.loads(f"key = {key}")["key"]) if key[0] in "\"'" else key

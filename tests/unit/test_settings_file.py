@@ -1,11 +1,11 @@
 """Settings files name every fault, each with its line."""
 
 import json
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +47,7 @@ class File(Section):
 
 
 def document(text: str, file: str = "/etc/town.toml") -> Document:
-    return Document(Path(file), text, tomllib.loads(text))
+    return Document(Path(file), text, tomli.loads(text))
 
 
 def faults(text: str, *checks) -> list[str]:
