@@ -1,9 +1,10 @@
 """The audit: who changed which field of a definition, when, through what, from what to what."""
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import Connection
 
@@ -40,28 +41,29 @@ def write_audit(
     connection: Connection, diff: Diff, author: Author, now: datetime, owners: Owners = _NOBODY
 ) -> None:
     """Record every change of *diff*, whose version it bears; a secret is masked there already."""
-    changes: list[tuple[object, ...]] = []
+    of_all = (now.isoformat(), author.who, author.through, diff.version)
+    changes = chain(_changed(diff, owners), _changed_rates(diff))
+    rows = ((*of_all, *values) for values in changes)
+    bulk.insert_values(connection, tables.audit, _COLUMNS, rows)
+
+
+_COLUMNS = (
+    *("at", "who", "through", "version"),
+    *("object_kind", "object_name", "field", "before", "after", "object_id", "client_id"),
+)
+
+
+def _changed(diff: Diff, owners: Owners) -> Iterator[tuple[object, ...]]:
     for change in diff.changes:
         object_id, client_id = owners.get((change.kind, change.name, change.place), (None, None))
         values = change.field, audited(change.before), audited(change.after)
-        changes.append((change.kind, change.name, *values, change.object_id or object_id, client_id))
-    changes += [
-        (
-            "rate_table",
-            rates.table,
-            "rates",
-            None,
-            f"{rates.new} new, {rates.changed} changed, {rates.ended} ended",
-            None,
-            None,
-        )
-        for rates in diff.rates
-        if rates
-    ]
-    columns = ("object_kind", "object_name", "field", "before", "after", "object_id", "client_id")
-    author_columns = {"at": now, "who": author.who, "through": author.through, "version": diff.version}
-    rows = [author_columns | dict(zip(columns, change, strict=True)) for change in changes]
-    bulk.insert(connection, tables.audit, rows)
+        yield change.kind, change.name, *values, change.object_id or object_id, client_id
+
+
+def _changed_rates(diff: Diff) -> Iterator[tuple[object, ...]]:
+    for rates in filter(None, diff.rates):
+        told = f"{rates.new} new, {rates.changed} changed, {rates.ended} ended"
+        yield "rate_table", rates.table, "rates", None, told, None, None
 
 
 def audited(value: object) -> str | None:

@@ -1,10 +1,11 @@
 """Many rows at once: PostgreSQL's COPY takes 100,000 of them in about a second."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from io import RawIOBase
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table
@@ -46,17 +47,37 @@ class _Stream(RawIOBase):
         return b"".join(parts)
 
 
+def _field(value: object) -> str:
+    if type(value) is str and value.isprintable() and "\\" not in value:
+        return value
+    write = _FIELDS.get(type(value))
+    return write(value) if write else str(value).translate(_ESCAPES)
+
+
 def _line(values: Iterable[object]) -> bytes:
-    fields = (_FIELDS[type(v)](v) if type(v) in _FIELDS else str(v).translate(_ESCAPES) for v in values)
-    return ("\t".join(fields) + "\n").encode()
+    return ("\t".join([_field(value) for value in values]) + "\n").encode()
 
 
-def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def insert(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
     """Insert *rows*, which all have the same keys: names of columns."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    copy(connection, table.name, columns, (_line(row[column] for column in columns) for row in rows))
+    first, rows = _first_of(rows)
+    if first is not None:
+        columns = list(first)
+        insert_values(connection, table, columns, ([row[column] for column in columns] for row in rows))
+
+
+def insert_values(
+    connection: Connection, table: Table, columns: Iterable[str], rows: Iterable[Iterable[object]]
+) -> None:
+    """Insert *rows* of values in the order of *columns*; however many, they are not held in memory."""
+    copy(connection, table.name, columns, map(_line, rows))
+
+
+def _first_of(rows: Iterable[Row]) -> tuple[Row | None, Iterator[Row]]:
+    """Return the first row, if there is one, and all of them."""
+    rest = iter(rows)
+    first = next(rest, None)
+    return first, rest if first is None else chain([first], rest)
 
 
 def copy(connection: Connection, table: str, columns: Iterable[str], lines: Iterator[bytes]) -> None:
@@ -66,17 +87,18 @@ def copy(connection: Connection, table: str, columns: Iterable[str], lines: Iter
         cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _Stream(lines))
 
 
-def update(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+def update(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
     """Set in the rows with these ids the other columns that *rows* name; all have the same keys."""
-    if not rows:
+    first, rows = _first_of(rows)
+    if first is None:
         return
-    columns = [Column(name, table.c[name].type) for name in rows[0]]
+    columns = [Column(name, table.c[name].type) for name in first]
     new = Table(
         f"new_{table.name}", MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
     )
     new.create(connection)
     insert(connection, new, rows)
-    setting = {name: new.c[name] for name in rows[0] if name != "id"}
+    setting = {name: new.c[name] for name in first if name != "id"}
     connection.execute(update_statement(table).values(setting).where(table.c.id == new.c.id))
     new.drop(connection)
 

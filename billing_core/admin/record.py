@@ -1,7 +1,7 @@
 """Writes a difference of definitions: what is new, what changes, the audit, the version, the counters."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -41,15 +41,13 @@ def record(
     after = _with_ids(connection, after)
     version = diff.version
     with_rates = {name for name, planned in rates.items() if planned.change}
-    _write(connection, tables.reseller, before.resellers, after.resellers, _reseller_rows(after))
-    _write(
-        connection, tables.time_profile, before.time_profiles, after.time_profiles, _time_profile_rows(after)
-    )
+    _write(connection, tables.reseller, before.resellers, after.resellers, _reseller_row(after))
+    _write(connection, tables.time_profile, before.time_profiles, after.time_profiles, _time_profile_row)
     _write_exchange_rates(connection, before, after)
-    _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_rows(after, version))
-    _write(connection, tables.template, before.templates, after.templates, _template_rows(after))
-    _write(connection, tables.client, before.clients, after.clients, _client_rows(after, version))
-    _write(connection, tables.watch, before.watches, after.watches, _watch_rows(after))
+    _write(connection, tables.rate_table, before.rate_tables, after.rate_tables, _table_row(after, version))
+    _write(connection, tables.template, before.templates, after.templates, _template_row)
+    _write(connection, tables.client, before.clients, after.clients, _client_row(after, version))
+    _write(connection, tables.watch, before.watches, after.watches, _watch_row)
     _write_balances(connection, before, after)
     _write_accounts(connection, before, after)
     for name in with_rates:
@@ -92,85 +90,69 @@ def _accounts_with_ids(connection: Connection, accounts: dict[str, list[Item]]) 
     }
 
 
-def _write(
-    connection: Connection, table: Table, before: Named, after: Named, rows: Mapping[str, Fields]
-) -> None:
+_RowOf = Callable[[str, Item], Fields]
+"""Makes the row of a table from a name and an item."""
+
+
+def _write(connection: Connection, table: Table, before: Named, after: Named, row_of: _RowOf) -> None:
     """Insert what is new and update what differs."""
-    bulk.insert(connection, table, [rows[name] for name in after if name not in before])
-    changed = [name for name, item in before.items() if after[name] is not item]
-    bulk.update(connection, table, [rows[name] for name in changed])
+    bulk.insert(connection, table, (row_of(name, item) for name, item in after.items() if name not in before))
+    changed = (name for name, item in before.items() if after[name] is not item)
+    bulk.update(connection, table, (row_of(name, after[name]) for name in changed))
 
 
-def _reseller_rows(after: Inventory) -> dict[str, Fields]:
+def _reseller_row(after: Inventory) -> _RowOf:
     ids = _ids(after.resellers)
-    return {
-        name: {
-            "id": item.id,
-            "name": name,
-            "parent_id": ids[item.fields["parent"]],
-            "capacity": item.fields["capacity"],
-        }
-        for name, item in after.resellers.items()
+    return lambda name, item: {
+        "id": item.id,
+        "name": name,
+        "parent_id": ids[item.fields["parent"]],
+        "capacity": item.fields["capacity"],
     }
 
 
-def _time_profile_rows(after: Inventory) -> dict[str, Fields]:
-    return {
-        name: {
-            "id": item.id,
-            "name": name,
-            "spans": json.dumps([stored_span(read_span(span)) for span in item.fields["spans"]]),
-        }
-        for name, item in after.time_profiles.items()
-    }
+def _time_profile_row(name: str, item: Item) -> Fields:
+    spans = [stored_span(read_span(span)) for span in item.fields["spans"]]
+    return {"id": item.id, "name": name, "spans": json.dumps(spans)}
 
 
-def _table_rows(after: Inventory, version: int) -> dict[str, Fields]:
+def _table_row(after: Inventory, version: int) -> _RowOf:
     ids = _ids(after.rate_tables)
-    return {
-        name: {
-            "id": item.id,
-            "name": name,
-            **{column: item.fields[field] for field, column in RATE_TABLE_COLUMNS.items()},
-            "parent_id": ids[item.fields["parent"]],
-            "changed_in": version,
-        }
-        for name, item in after.rate_tables.items()
+    return lambda name, item: {
+        "id": item.id,
+        "name": name,
+        **{column: item.fields[field] for field, column in RATE_TABLE_COLUMNS.items()},
+        "parent_id": ids[item.fields["parent"]],
+        "changed_in": version,
     }
 
 
-def _client_rows(after: Inventory, version: int) -> dict[str, Fields]:
+def _client_row(after: Inventory, version: int) -> _RowOf:
     resellers, rate_tables, templates = map(_ids, (after.resellers, after.rate_tables, after.templates))
-    return {
-        name: {
-            "id": item.id,
-            "name": name,
-            **{field.column: item.fields[field.key] for field in PLAIN},
-            "template_id": templates[item.fields["template"]],
-            "reseller_id": resellers[item.fields["reseller"]],
-            "rate_table_id": rate_tables[item.fields["rate_table"]],
-            "term_rate_table_id": rate_tables[item.fields["term_rate_table"]],
-            "company": _company(item.fields),
-            "own": sorted(item.own),
-            "changed_in": version,
-        }
-        for name, item in after.clients.items()
+    return lambda name, item: {
+        "id": item.id,
+        "name": name,
+        **{field.column: item.fields[field.key] for field in PLAIN},
+        "template_id": templates[item.fields["template"]],
+        "reseller_id": resellers[item.fields["reseller"]],
+        "rate_table_id": rate_tables[item.fields["rate_table"]],
+        "term_rate_table_id": rate_tables[item.fields["term_rate_table"]],
+        "company": _company(item.fields),
+        "own": sorted(item.own),
+        "changed_in": version,
     }
 
 
-def _template_rows(after: Inventory) -> dict[str, Fields]:
+def _template_row(name: str, item: Item) -> Fields:
     return {
-        name: {
-            "id": item.id,
-            "name": name,
-            "fields": {key: json_form(value) for key, value in item.fields.items()},
-        }
-        for name, item in after.templates.items()
+        "id": item.id,
+        "name": name,
+        "fields": {key: json_form(value) for key, value in item.fields.items()},
     }
 
 
-def _watch_rows(after: Inventory) -> dict[str, Fields]:
-    return {name: {"id": item.id, "name": name, **item.fields} for name, item in after.watches.items()}
+def _watch_row(name: str, item: Item) -> Fields:
+    return {"id": item.id, "name": name, **item.fields}
 
 
 def _company(fields: Fields) -> dict[str, Any]:
@@ -197,11 +179,11 @@ def _write_exchange_rates(connection: Connection, before: Inventory, after: Inve
 
 
 def _write_balances(connection: Connection, before: Inventory, after: Inventory) -> None:
-    rows = [
+    rows = (
         {"client_id": item.id, "live": ZERO, "reserved": ZERO, "in_use": 0, "term_in_use": 0}
         for name, item in after.clients.items()
         if name not in before.clients
-    ]
+    )
     bulk.insert(connection, tables.balance, rows)
 
 
@@ -209,10 +191,10 @@ def _write_accounts(connection: Connection, before: Inventory, after: Inventory)
     known = {item.id: item for items in before.accounts.values() for item in items}
     pairs = [(client, item) for client, items in after.accounts.items() for item in items]
     new = [(client, item) for client, item in pairs if item.id not in known]
-    rows = [{"id": item.id, "client_id": after.clients[client].id, **item.fields} for client, item in new]
+    rows = ({"id": item.id, "client_id": after.clients[client].id, **item.fields} for client, item in new)
     bulk.insert(connection, tables.account, rows)
     changed = [item for _, item in pairs if item.id in known and known[item.id] is not item]
-    bulk.update(connection, tables.account, [{"id": item.id, **item.fields} for item in changed])
+    bulk.update(connection, tables.account, ({"id": item.id, **item.fields} for item in changed))
 
 
 def _owners(after: Inventory, renamed: Mapping[str, int | None]) -> Owners:
