@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from billing_core.admin.audit import Author
 from billing_core.admin.changes import Source, change, known_digests
+from billing_core.admin.collector import uncollected
 from billing_core.admin.definitions import load
 from billing_core.admin.difference import Diff
 from billing_core.settings import Fault, SettingsError
@@ -30,7 +31,8 @@ def apply_files(
     With *only_if_changed* a file counts only if it, or a rates file that it names, is not as it was when
     last applied. With *dry_run* nothing is written. Raises SettingsError with all faults of all files.
     """
-    sources = _read(paths)
+    with uncollected():
+        sources = _read(paths)
 
     def wanted(connection: Connection) -> Sequence[Source]:
         digests = known_digests(connection, sources) if only_if_changed else {}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing_core.admin.audit import Author
+from billing_core.admin.collector import uncollected
 from billing_core.admin.consistency import faults
 from billing_core.admin.definitions import Definitions
 from billing_core.admin.desired import Desired, desired
@@ -54,7 +55,7 @@ def change(
     *author* stands in the audit. *announce* is given the difference before it is written. With *dry_run*
     nothing is written. Raises SettingsError with every fault.
     """
-    with engine.connect() as connection, connection.begin() as transaction:
+    with uncollected(), engine.connect() as connection, connection.begin() as transaction:
         version = locked_catalogue(connection)
         now = moment(connection)
         work = _Work(connection, sources_of(connection), now)

@@ -63,8 +63,9 @@ def _unknown_names(after: Desired) -> Iterator[Fault]:
     for kind, field, target in _REFERENCES:
         for name, item in known[kind].items():
             wanted = item.fields.get(field)
-            place = after.place((kind, name), field)
-            if wanted is not None and wanted not in known[target] and place:
+            if wanted is None or wanted in known[target]:
+                continue
+            if place := after.place((kind, name), field):
                 what = target.replace("_", " ")
                 yield place.fault(f'there is no {what} "{wanted}"{nearest(wanted, known[target])}')
 
@@ -73,8 +74,7 @@ def _missing_currencies(after: Desired) -> Iterator[Fault]:
     inventory = after.inventory
     for kind, items in (("rate_table", inventory.rate_tables), ("client", inventory.clients)):
         for name, item in items.items():
-            place = after.place((kind, name), "")
-            if item.fields["currency"] is None and place:
+            if item.fields["currency"] is None and (place := after.place((kind, name), "")):
                 yield place.fault(f'missing; "{name}" needs one, such as "EUR"', "currency")
 
 
@@ -100,10 +100,9 @@ def _currencies_of_parents(after: Desired) -> Iterator[Fault]:
         parent, currency = item.fields["parent"], item.fields["currency"]
         if parent is None or tables[parent].fields["currency"] == currency:
             continue
-        named = after.named.get(("rate_table", name), {})
         place = (
-            named.get("parent")
-            or named.get("currency")
+            after.named(("rate_table", name), "parent")
+            or after.named(("rate_table", name), "currency")
             or after.place(("rate_table", parent), "currency")
             or after.place(("rate_table", name), "parent")
         )
@@ -125,8 +124,10 @@ def _other_currencies(after: Desired) -> Iterator[Fault]:
             if table is None:
                 continue
             currency = after.inventory.rate_tables[table].fields["currency"]
+            if currency == own or (currency, own) in pairs:
+                continue
             place = after.place(("client", name), field) or after.place(("rate_table", table), "currency")
-            if currency != own and (currency, own) not in pairs and place:
+            if place:
                 yield place.fault(
                     f'client "{name}" is in {own}, but rate table "{table}" is in {currency}; give the client'
                     f" a rate table in {own}, or define what his calls are converted by:"
@@ -135,15 +136,15 @@ def _other_currencies(after: Desired) -> Iterator[Fault]:
 
 
 def _unknown_accounts(before: Inventory, after: Desired) -> Iterator[Fault]:
-    for name, places in after.account_places.items():
+    for name, (place, definition) in after.accounts.items():
         known = {item.id for item in before.accounts.get(name, ())} | {None}
-        accounts = after.inventory.accounts[name]
-        ids = [item.id for item in accounts[: len(places)]]
-        for number, (id, place) in enumerate(zip(ids, places, strict=True)):
+        ids = [item.id for item in after.inventory.accounts[name][: len(definition.account)]]
+        for number, id in enumerate(ids):
+            at = ("account", number, "id")
             if id not in known:
-                yield place.fault(f'client "{name}" has no account {id}; leave the id out of a new one', "id")
+                yield place.fault(f'client "{name}" has no account {id}; leave the id out of a new one', *at)
             elif id is not None and id in ids[:number]:
-                yield place.fault(f"account {id} is named twice", "id")
+                yield place.fault(f"account {id} is named twice", *at)
 
 
 def _changed_currencies(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:
@@ -172,8 +173,7 @@ def _halves(after: Desired) -> Iterator[Fault]:
     halves = ("low_balance.threshold", "low_balance.capacity")
     for name, item in after.inventory.clients.items():
         given = [key for key in halves if item.fields[key] is not None]
-        place = after.place(("client", name), "low_balance")
-        if len(given) == 1 and place:
+        if len(given) == 1 and (place := after.place(("client", name), "low_balance")):
             (missing,) = set(halves) - set(given)
             yield place.fault(f'client "{name}" has {given[0]} but no {missing}; give both or neither')
 
@@ -183,9 +183,11 @@ def _shared_logins(connection: Connection, after: Desired) -> Iterator[Fault]:
     logins: dict[str, str] = {}
     ids = set()
     for name, item in after.inventory.clients.items():
-        login, place = item.fields["panel.login"], after.place(("client", name), "panel")
+        login = item.fields["panel.login"]
         ids.add(item.id)
-        if login is not None and logins.setdefault(login, name) != name and place:
+        if login is None or logins.setdefault(login, name) == name:
+            continue
+        if place := after.place(("client", name), "panel"):
             yield place.fault(
                 f'login "{login}" is that of client "{logins[login]}" too; choose another one', "login"
             )
@@ -299,10 +301,9 @@ def _claims(after: Desired) -> Iterator[_Claim]:
     """Yield the accounts of the clients that were read; those that no file names come first."""
     found = []
     for client, accounts in after.inventory.accounts.items():
-        places = after.account_places.get(client, [])
         for number, account in enumerate(accounts):
             if account.fields["orig"] or account.fields["term"]:
-                found.append(_Claim(client, account, places[number] if number < len(places) else None))
+                found.append(_Claim(client, account, after.account_place(client, number)))
     yield from sorted(found, key=lambda claim: claim.place is not None)
 
 

@@ -4,7 +4,7 @@ Applying sets the fields that a file names and leaves all others alone, so each 
 `fields` which were named. Whether a name that is referred to exists only the database can tell.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -124,7 +124,9 @@ _CHECKS = (
 
 def load(path: Path) -> Definitions:
     """Read a definitions file; raise SettingsError with every fault."""
-    return understood(read(path, _OCTETS_MAX))
+    found = understood(read(path, _OCTETS_MAX))
+    # A fault that is found later needs the text alone, and many clients are held but once.
+    return replace(found, document=replace(found.document, data={}))
 
 
 def understood(document: Document) -> Definitions:

@@ -13,7 +13,7 @@ from billing_core.admin.client_definition import DEFAULTS, Client, Template, nam
 from billing_core.admin.client_fields import FIELDS
 from billing_core.admin.definition import Definition, Fields, flat
 from billing_core.admin.definitions import Definitions
-from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named
+from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named, shared
 from billing_core.client import Status
 from billing_core.settings import Document, Fault, KeyPath
 
@@ -47,15 +47,14 @@ class Place:
 class Desired:
     """The inventory that files ask for.
 
-    `places` tells where an object is defined last, `account_places` the same of the accounts of a
-    client, in the order of `inventory.accounts`; `named` by which definition each field was named, and
-    `expected` after which version of the catalogue a client must not have changed.
+    `definitions` has every definition of an object with its place, `accounts` the last one that names the
+    accounts of a client: as many as it names come first in `inventory.accounts`. `expected` tells after
+    which version of the catalogue a client must not have changed.
     """
 
     inventory: Inventory
-    places: dict[Key, Place] = field(default_factory=dict)
-    named: dict[Key, dict[str, Place]] = field(default_factory=dict)
-    account_places: dict[str, list[Place]] = field(default_factory=dict)
+    definitions: dict[Key, list[tuple[Place, Definition]]] = field(default_factory=dict)
+    accounts: dict[str, tuple[Place, Client]] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
 
     def place(self, key: Key, field_name: str) -> Place | None:
@@ -63,11 +62,27 @@ class Desired:
 
         A client's field may be named by his template alone, or by an object whose change concerns him.
         """
-        named = self.named.get(key, {}).get(field_name.partition(".")[0]) or self.places.get(key)
+        if key in self.definitions:
+            return self.named(key, field_name) or self.definitions[key][-1][0]
         client = self.inventory.clients.get(key[1]) if key[0] == "client" else None
-        if named is None and client is not None and client.fields["template"] is not None:
+        if client is not None and client.fields["template"] is not None:
             return self.place(("template", client.fields["template"]), field_name)
-        return named
+        return None
+
+    def named(self, key: Key, field_name: str) -> Place | None:
+        """Return where a field is named last, else None."""
+        name = field_name.partition(".")[0]
+        for place, definition in reversed(self.definitions.get(key, ())):
+            if name in definition.model_fields_set:
+                return place.below(name)
+        return None
+
+    def account_place(self, client: str, number: int) -> Place | None:
+        """Return where the account of this place in `inventory.accounts` is defined, if it is."""
+        place, definition = self.accounts.get(client, (None, None))
+        if place is None or definition is None or number >= len(definition.account):
+            return None
+        return place.below("account", number)
 
 
 def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
@@ -88,10 +103,7 @@ def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
             for number, definition in enumerate(definitions):
                 place, key = Place(file.document, (kind, number)), (kind, definition.name)
                 _set(result, items, key, definition)
-                result.places[key] = place
-                result.named.setdefault(key, {}).update(
-                    {name: place.below(name) for name in definition.fields}
-                )
+                result.definitions.setdefault(key, []).append((place, definition))
                 if isinstance(definition, Client):
                     _set_accounts(result, definition, place)
                     if definition.if_version is not None:
@@ -148,7 +160,7 @@ def _with_own(known: Item, named: Fields, definition: Client) -> Item:
         given["panel.password"] = (
             kept if panel_password.is_of(kept, password) else panel_password.hashed(password)
         )
-    own = (known.own | given.keys()) - _unset(definition)
+    own = shared(frozenset((known.own | given.keys()) - _unset(definition)))
     return replace(known, fields={**known.fields, **given}, own=own)
 
 
@@ -191,7 +203,7 @@ def _set_accounts(result: Desired, client: Client, at: Place) -> None:
     kept = {item.id for item in matches.values()}
     rest = [_switched_off(item) for item in known if item.id not in kept and item.id is not None]
     accounts[client.name] = items + rest
-    result.account_places[client.name] = [at.below("account", place) for place in range(len(items))]
+    result.accounts[client.name] = at, client
 
 
 def _switched_off(account: Item) -> Item:

@@ -6,6 +6,7 @@ a definitions file; the parts of a section have a point: `low_balance.threshold`
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Row, any_, literal, or_, select
@@ -60,6 +61,12 @@ class Item:
         return replace(self, fields={**self.fields, **fields})
 
 
+@lru_cache(maxsize=1000)
+def shared(own: frozenset[str]) -> frozenset[str]:
+    """Return one and the same set for all clients who set the same fields."""
+    return own
+
+
 Named = dict[str, Item]
 
 
@@ -101,7 +108,7 @@ def inventory(
         among(client.c.template_id, template_ids),
     )
     clients = {
-        row.name: Item(row.id, references.client_fields(row), frozenset(row.own), row.changed_in)
+        row.name: Item(row.id, references.client_fields(row), shared(frozenset(row.own)), row.changed_in)
         for row in connection.execute(select(client).where(wanted))
     }
     return Inventory(
