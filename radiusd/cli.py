@@ -23,7 +23,7 @@ from billing_core.rates_file import read_rates
 from billing_core.settings import Fault, SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
-from radiusd import clock, codec, config
+from radiusd import clock, codec, config, machine
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
 from radiusd.radsec import TlsError
@@ -41,6 +41,7 @@ _EXPECTED = (
     StorageDownError,
     NoAnswerError,
     TrialError,
+    machine.MachineError,
     codec.DictionaryError,
 )
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
+    machine.check(settings, clock.now())
     folder = Path(tempfile.mkdtemp(prefix="radiusd-"))
     # prometheus_client looks for this when it is imported, and so do the workers.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_new(folder / "metrics"))

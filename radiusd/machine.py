@@ -1,0 +1,57 @@
+"""What the daemon needs of its machine before it begins: a clock that was set, and room for its files."""
+
+import resource
+from datetime import UTC, datetime
+
+from radiusd.config import Config
+from radiusd.radsec import CONNECTIONS_MAX
+
+# No record is older than this program; a machine whose clock was never set begins in 1970.
+_EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+# Log, database, metrics, rates and whatever Python opens for a moment.
+_OTHER_FILES = 64
+# PostgreSQL fills files up to this size before it begins another.
+_FILE_OCTETS = 1 << 30
+
+
+class MachineError(Exception):
+    """The machine lacks something; the message names the figures and the remedy."""
+
+
+def check(settings: Config, now: datetime) -> None:
+    """Make sure that *settings* can be served here, and take as many open files as we may and need.
+
+    Raises MachineError.
+    """
+    if now < _EARLIEST:
+        raise MachineError(
+            f"the clock of this machine says {now:%Y-%m-%d %H:%M} UTC; set it: records and prices go by it"
+        )
+    needed = _files_needed(settings)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if _is_below(hard, needed):
+        raise MachineError(
+            f"radius.workers = {settings.radius.workers} takes {needed} open files, and a process may have"
+            f" {hard} here: raise that (ulimit -Hn, LimitNOFILE= of systemd), or have fewer workers"
+        )
+    if _is_below(soft, needed):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if settings.database.url is None and _is_below(largest, _FILE_OCTETS):
+        raise MachineError(
+            f"a file may have {largest} octets here, and the embedded database writes files of"
+            f" {_FILE_OCTETS}: raise that (ulimit -f unlimited, LimitFSIZE= of systemd)"
+        )
+
+
+def _files_needed(settings: Config) -> int:
+    """Return how many files the supervisor or a worker has open at most, whichever has more."""
+    is_secure = settings.radsec.certificate is not None
+    sockets = len(settings.radius.listen) * (3 if is_secure else 2)
+    of_the_supervisor = settings.radius.workers * (sockets + 2)  # And two pipes to each worker.
+    of_a_worker = sockets + (CONNECTIONS_MAX if is_secure else 0)
+    return max(of_the_supervisor, of_a_worker) + _OTHER_FILES
+
+
+def _is_below(limit: int, needed: int) -> bool:
+    return limit != resource.RLIM_INFINITY and limit < needed

@@ -1,0 +1,72 @@
+"""What a machine must have before the daemon begins, and what is said when it lacks it."""
+
+import resource
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from radiusd import clock, machine
+from radiusd.cli import main
+from radiusd.config import load
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+LIMITS = {resource.RLIMIT_NOFILE: (1024, 4096), resource.RLIMIT_FSIZE: (resource.RLIM_INFINITY,) * 2}
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
+    """Give the limits of a machine, to be changed."""
+    found = dict(LIMITS)
+    monkeypatch.setattr(resource, "getrlimit", found.__getitem__)
+    monkeypatch.setattr(resource, "setrlimit", found.__setitem__)
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    # The first thing that the daemon makes.
+    monkeypatch.setattr("radiusd.cli.tempfile.mkdtemp", lambda prefix: pytest.fail("the daemon began"))
+    return found
+
+
+def refusal(tmp_path: Path, captured: pytest.CaptureFixture[str], text: str = "") -> str:
+    """Return what `radiusd serve` says before it ends, having begun nothing."""
+    (tmp_path / "radiusd.toml").write_text(text, encoding="utf-8")
+    assert main(["serve", "--config", str(tmp_path)]) == 1
+    return captured.readouterr().err
+
+
+def test_a_clock_that_was_never_set_is_refused_b_130(tmp_path, capsys, monkeypatch, limits):
+    monkeypatch.setattr(clock, "now", lambda: datetime(1970, 1, 1, 0, 3, tzinfo=UTC))
+
+    assert refusal(tmp_path, capsys) == (
+        "radiusd: the clock of this machine says 1970-01-01 00:03 UTC; set it: records and prices go by it\n"
+    )
+
+
+def test_too_few_open_files_are_told_with_the_numbers_b_131(tmp_path, capsys, limits):
+    limits[resource.RLIMIT_NOFILE] = (256, 1024)
+
+    said = refusal(tmp_path, capsys, "radius.workers = 256\n")
+
+    assert "radius.workers = 256 takes 1600 open files, and a process may have 1024 here" in said
+
+
+def test_tls_connections_are_reckoned_with_b_131(tmp_path, capsys, limits):
+    limits[resource.RLIMIT_NOFILE] = (256, 256)
+
+    said = refusal(tmp_path, capsys, 'radsec = {certificate = "c", key = "k", authorities = "a"}\n')
+
+    assert "radius.workers = 1 takes 326 open files" in said
+
+
+def test_files_that_may_not_grow_are_told_with_the_numbers_b_131(tmp_path, capsys, limits):
+    limits[resource.RLIMIT_FSIZE] = (1 << 20, 1 << 20)
+
+    assert "may have 1048576 octets here, and the embedded database" in refusal(tmp_path, capsys)
+
+
+def test_open_files_that_we_may_have_are_taken_b_131(tmp_path, limits):
+    (tmp_path / "radiusd.toml").write_text('radius.workers = 256\ndatabase.url = "postgresql://db/x"\n')
+    limits[resource.RLIMIT_FSIZE] = (1 << 20, 1 << 20)
+
+    machine.check(load(tmp_path), NOW)
+
+    assert limits[resource.RLIMIT_NOFILE] == (1600, 4096)
