@@ -62,6 +62,12 @@ class Catalogue:
             for key in recognition_keys(account):
                 self._recognised[key] = _narrowest_first((*self._recognised.get(key, ()), account))
 
+    def remove_client(self, client_id: int) -> None:
+        """Forget a client who is gone for good, and by what his calls were recognised."""
+        self._forget_accounts(client_id)
+        self._accounts.pop(client_id, None)
+        self.clients.pop(client_id, None)
+
     def put_rate_table(self, table: RateTable) -> None:
         """Add a rate table or replace it by its new version."""
         self.rate_tables[table.id] = table

@@ -82,6 +82,15 @@ class LockSetGrewError(TurnConflictError):
         self.client_ids = client_ids
 
 
+class ClientsGoneError(TurnConflictError):
+    """Clients were removed for good: the turn starts over with what they are by now, nobody."""
+
+    def __init__(self, client_ids: set[int]) -> None:
+        """Name the clients who have no balance any more."""
+        super().__init__(client_ids)
+        self.client_ids = client_ids
+
+
 class UnreadLegError(TurnConflictError):
     """A leg matters that nobody expected to: the turn starts over and reads it, too."""
 
@@ -176,6 +185,10 @@ class Charging:
                 # Once is enough: a large change is taken over in pieces, and no turn waits for it.
                 self._refresh()
                 demands.may_be_stale = True
+            except ClientsGoneError as gone:
+                demands.client_ids -= gone.client_ids
+                for client_id in gone.client_ids:
+                    self._catalogue.remove_client(client_id)
             except LockSetGrewError as grew:
                 demands.client_ids |= grew.client_ids
             except UnreadLegError as unread:
@@ -212,6 +225,8 @@ class Charging:
             keys = {key for item in nameless for key in (*item.first_keys(), *item.other_keys({}))}
             client_ids |= {owner for owner in turn.owners(keys).values() if owner is not None}
         balances = turn.lock_balances(client_ids)
+        if gone := client_ids - balances.keys():
+            raise ClientsGoneError(gone)
         leg_keys = demands.leg_keys | {key for item in prepared for key in item.first_keys()}
         version, sessions = turn.sessions(leg_keys)
         if other_keys := {key for item in prepared for key in item.other_keys(sessions)}:

@@ -27,7 +27,7 @@ def listed(connection: Connection, name: str | None = None, limit: int | None = 
     if name is not None:
         statement = statement.where(account.c.client_id == found_client(connection, name).id)
     statement = statement.order_by(client.c.name, account.c.id).limit(limit)
-    for row in connection.execution_options(yield_per=1000).execute(statement):
+    for row in connection.execute(statement.execution_options(yield_per=1000)):
         yield dict(row._mapping)
 
 

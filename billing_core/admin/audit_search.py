@@ -59,7 +59,7 @@ def found(connection: Connection, search: AuditSearch, limit: int | None = None)
 
 
 def _records(connection: Connection, statement: Select[tuple[object, ...]]) -> Iterator[Record]:
-    for row in connection.execution_options(yield_per=1000).execute(statement):
+    for row in connection.execute(statement.execution_options(yield_per=1000)):
         yield {
             "at": row.at,
             "version": row.version,

@@ -1,20 +1,23 @@
-"""What `billing clients delete` and `undelete` do: a deleted client keeps all that he has, switched off."""
+"""What `billing clients delete`, `undelete` and `full-delete` do: only the last takes anything away."""
 
 from argparse import Namespace
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from billing_core.admin import change_output
+from billing_core.admin import change_output, prompts
+from billing_core.admin.audit import Author, operator
 from billing_core.admin.audit_commands import refuse_partly
 from billing_core.admin.changes import Source
 from billing_core.admin.client_edits import Edit, definitions_of
 from billing_core.admin.clients import found_client
 from billing_core.admin.database import Database
 from billing_core.admin.difference import CREATED
+from billing_core.admin.full_delete import Belongings, belongings, full_delete
 from billing_core.admin.output import OK, CommandError, Output
 from billing_core.admin.undo import client_reversal
 from billing_core.client import Status
+from billing_core.storage import schema
 from billing_core.storage.tables import audit, balance
 
 _BY_DELETING = ("status", "panel.enabled", "orig", "term")
@@ -97,3 +100,34 @@ def _new_accounts(connection: Connection, client_id: int, version: int | None) -
     )
     names = connection.execute(select(audit.c.object_name).where(*is_new).order_by(audit.c.id)).scalars()
     return [f"account {name} came while he was deleted: it stays off" for name in names]
+
+
+def clients_full_delete(arguments: Namespace, database: Database, output: Output) -> int:
+    """Remove a client for good, with his money, records and accounts; it cannot be undone."""
+    with database.engine.connect() as connection:
+        has = belongings(connection, arguments.name)
+    if not arguments.yes:
+        _must_be_typed(has, output)
+    owner = schema.engine(database.owner_url)
+    try:
+        author = Author(operator(), f"clients full-delete {arguments.name}")
+        had = full_delete(owner, arguments.name, author, force=arguments.force)
+    finally:
+        owner.dispose()
+    if output.is_json:
+        output.document({"removed": True, **had.record()})
+    else:
+        output.say(f"client {had.name} is removed for good: {had}")
+        output.say("what the audit says of him stays; see: billing audit --client")
+    return OK
+
+
+def _must_be_typed(has: Belongings, output: Output) -> None:
+    """Have the client's name typed; raise CommandError unless it is."""
+    if not prompts.can_ask(output):
+        raise CommandError(
+            f'client "{has.name}" ({has}) would be removed for good; if you are sure, add --yes'
+        )
+    output.error(f"client {has.name}: {has}")
+    if prompts.ask("All of this is removed for good. Type the client's name to do it:") != has.name:
+        raise CommandError("that is not his name; nothing was removed")

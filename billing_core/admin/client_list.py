@@ -125,7 +125,7 @@ def told(
     sums = fixed_sums().where(entry.c.client_id.in_(wanted)).subquery()
     shown = [(_fixed(sums) if key == _FIXED else COLUMNS[key]).label(key) for key in columns]
     statement = select(*shown).select_from(CLIENTS).where(client.c.id.in_(wanted))
-    for row in connection.execution_options(yield_per=1000).execute(_sorted(statement, order, sums)):
+    for row in connection.execute(_sorted(statement, order, sums).execution_options(yield_per=1000)):
         yield dict(row._mapping)
 
 

@@ -11,7 +11,7 @@ from billing_core.admin.fixed_balance import FIXED_PART
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError, Record
 from billing_core.ledger import EntryKind
-from billing_core.storage.partitions import PARTITIONED, month_of, next_month, partitions
+from billing_core.storage.partitions import PARTITIONED, is_owner, month_of, next_month, partitions
 
 LIST_COLUMNS = ("month", "bytes", "state", "closed_at", "who")
 
@@ -112,8 +112,7 @@ _BEFORE = "{} < CAST(:end AS timestamp) AT TIME ZONE 'UTC'"
 def _refuse(connection: Connection, wanted: date) -> None:
     """Raise CommandError, naming why, when the month can't be dropped."""
     name = f"{wanted:%Y-%m}"
-    is_owner = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'entry'::regclass"
-    if not connection.execute(text(is_owner)).scalar_one():
+    if not is_owner(connection):
         raise CommandError(f"month {name}: only the owner of the tables can drop it; set database.owner_url")
     closed_at = "SELECT closed_at FROM closed_month WHERE month = :month"
     if connection.execute(text(closed_at), {"month": wanted}).scalar() is not None:

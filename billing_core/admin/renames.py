@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from billing_core.admin.clients import found_client
 from billing_core.admin.difference import Change
 from billing_core.admin.output import CommandError
 from billing_core.block import BlockKind
-from billing_core.storage.tables import block, client
+from billing_core.storage.tables import block, client, watch
 
 NAME = "name"
 
 
 def rename(connection: Connection, renames: Mapping[str, str]) -> Iterator[Change]:
-    """Rename clients, and those blocks that name them, and yield each change.
+    """Rename clients, and those blocks and watches that name them, and yield each change.
 
     Raises CommandError for one who is not known, and for a name that is another's.
     """
@@ -25,6 +25,9 @@ def rename(connection: Connection, renames: Mapping[str, str]) -> Iterator[Chang
         connection.execute(update(client).where(client.c.id == found.id).values(name=new))
         of_client = block.c.kind == BlockKind.CLIENT.value, block.c.value == old
         connection.execute(update(block).where(*of_client).values(value=new))
+        watches = select(watch.c.id).where(watch.c.clients.contains([old]))
+        replaced = update(watch).where(watch.c.id.in_(watches))
+        connection.execute(replaced.values(clients=func.array_replace(watch.c.clients, old, new)))
         yield Change("client", old, NAME, old, new, found.id)
 
 

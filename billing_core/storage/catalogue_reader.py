@@ -20,12 +20,17 @@ from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.connection import translated
 from billing_core.storage.definition_rows import CLIENT_COLUMNS, blocks_of, client_of, time_profile_of
 from billing_core.storage.rates_compiler import OPEN_RATES, fetched_rates
+from billing_core.storage.tables import REMOVED
 
 # So many rows are read between two turns: some 10 ms of work.
 _CLIENTS_AT_ONCE = 300
 _RATES_AT_ONCE = 1500
 
 _VERSION = "SELECT version FROM catalogue"
+
+_REMOVED = f"""
+    SELECT object_id FROM audit
+    WHERE object_kind = 'client' AND field = '{REMOVED}' AND version > %s"""  # noqa: S608
 
 _LIMITED_RESELLERS = "SELECT id FROM reseller WHERE capacity IS NOT NULL"
 
@@ -152,6 +157,8 @@ class CatalogueReader:
         """Take over everything but rate tables."""
         while len(self._read_clients(connection, version)) == _CLIENTS_AT_ONCE:
             yield
+        for (client_id,) in self._select(connection, _REMOVED, self._catalogue.version):
+            self._catalogue.remove_client(client_id)
         self._read_small_tables(connection)
         limited = self._select(connection, _LIMITED_RESELLERS)
         self._catalogue.limited_resellers = frozenset(id for (id,) in limited)

@@ -36,7 +36,7 @@ def make_partitions(connection: Connection, now: datetime) -> list[str]:
     Returns the names of those that were missing. Whoever does not own the tables makes none: the default
     partitions take the rows until the owner comes. Months that were dropped are not made again.
     """
-    if not connection.execute(text(_IS_OWNER)).scalar_one():
+    if not is_owner(connection):
         return []
     closed = set(connection.execute(text("SELECT month FROM closed_month")).scalars())
     made = []
@@ -49,6 +49,11 @@ def make_partitions(connection: Connection, now: datetime) -> list[str]:
                 _make(connection, table, month, has_rows=month in waiting)
                 made.append(name)
     return made
+
+
+def is_owner(connection: Connection) -> bool:
+    """Tell whether the role owns the tables that only their owner may take from."""
+    return bool(connection.execute(text(_IS_OWNER)).scalar_one())
 
 
 def partitions(connection: Connection, table: str) -> list[str]:

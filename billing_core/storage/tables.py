@@ -330,3 +330,11 @@ Index("audit_by_object", audit.c.object_kind, audit.c.object_name, audit.c.id)
 Index("audit_by_client", audit.c.client_id, audit.c.id)
 Index("audit_by_version", audit.c.version)
 Index("audit_by_time", audit.c.at)
+
+REMOVED = "removed"
+"""The field of the audit's row that tells that somebody was removed for good."""
+Index(
+    "audit_of_removed_clients",
+    audit.c.version,
+    postgresql_where=text(f"object_kind = 'client' AND field = '{REMOVED}'"),
+)

@@ -123,4 +123,13 @@ SUBCOMMANDS: Subcommands = {
         "Give a deleted client back the status, the panel and the accounts that he had",
         (NAME, PARTLY, DRY_RUN),
     ),
+    ("clients", "full-delete"): Subcommand(
+        "client_delete_commands.clients_full_delete",
+        "Remove a client for good, with his money, records and accounts; it cannot be undone",
+        (
+            NAME,
+            argument("--yes", action="store_true", help="remove him instead of asking for his name"),
+            argument("--force", action="store_true", help="even while calls of his are up"),
+        ),
+    ),
 }
