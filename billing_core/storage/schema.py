@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -41,28 +37,22 @@ def upgrade(url: str) -> str:
     A new schema comes with the monthly partitions of a year; `extend` adds to them. Raises SchemaError,
     naming both versions, when the database is newer than the program, and when it can't be upgraded.
     """
-    configuration = Config()
-    configuration.set_main_option("script_location", str(MIGRATIONS))
-    scripts = ScriptDirectory.from_config(configuration)
-    head = scripts.get_current_head()
-    assert head is not None
+    known = revisions()
+    head = known[-1]
     database = engine(url)
     try:
         with database.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
             connection.commit()
             _check_encoding(connection)
-            current = MigrationContext.configure(connection).get_current_revision()
-            known = {script.revision for script in scripts.walk_revisions()}
+            current = _current(connection)
             if current is not None and current not in known:
                 raise SchemaError(
                     f"the database has schema version {current}, this program knows up to {head}: "
                     "install the newer program, or name another database"
                 )
             if current != head:
-                configuration.attributes["connection"] = connection
-                command.upgrade(configuration, "head")
-                connection.commit()
+                _migrate(connection)
                 _make_room(connection)
     except IntegrityError as error:
         raise SchemaError(
@@ -81,6 +71,31 @@ def _check_encoding(connection: Connection) -> None:
             f"the database has the encoding {encoding}, which cannot keep every text that a switch sends: "
             "name one that was created with ENCODING 'UTF8'"
         )
+
+
+def revisions() -> list[str]:
+    """Return the versions that this program knows, in order: names of files of migrations begin with them."""
+    return sorted(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _current(connection: Connection) -> str | None:
+    """Return the version of the database, None for one without a schema."""
+    if connection.execute(text("SELECT to_regclass('alembic_version')")).scalar_one() is None:
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def _migrate(connection: Connection) -> None:
+    # Imported only when there is something to do: that alone takes longer than many a command.
+    from alembic import command
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
+    connection.commit()
 
 
 def extend(url: str) -> list[str]:

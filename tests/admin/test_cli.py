@@ -61,6 +61,22 @@ def test_the_command_line_is_read_without_the_libraries_that_most_commands_need(
     assert told.stdout == "set()\n"
 
 
+def test_showing_a_client_imports_nothing_that_only_other_commands_need(billing: Billing) -> None:
+    billing.apply('[[client]]\nname = "A"\ncurrency = "EUR"\n')
+    heavy = {"alembic", "mako", "openpyxl", "pygments", "rich.progress", "smtplib", "tomllib"}
+    program = (
+        "import sys\n"
+        "from billing_core.admin.cli import main\n"
+        f"assert main(['--config', {str(billing.directory)!r}, 'clients', 'show', 'A', '--json']) == 0\n"
+        f"sys.exit(', '.join({heavy} & sys.modules.keys()))"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert '"name": "A"' in ended.stdout
+    assert ended.stderr == "\n"
+
+
 def failure(directory: Path, config: str | None, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what a command says with this radiusd.toml, having checked that it says nothing else."""
     if config is not None:

@@ -7,13 +7,15 @@ from contextlib import closing
 import psycopg2
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from postgres import connect
 from sqlalchemy import text
 
 from billing_core.storage.partitions import PARTITIONED
 from billing_core.storage.partitions import partitions as partitions_of
-from billing_core.storage.schema import SchemaError, engine, upgrade
+from billing_core.storage.schema import MIGRATIONS, SchemaError, engine, revisions, upgrade
 from billing_core.storage.tables import metadata
 
 
@@ -45,6 +47,17 @@ def test_they_build_what_the_tables_would_build_down_to_checks_indexes_and_comme
     database.dispose()
 
     assert described(migrated_url) == described(database_url)
+
+
+def test_the_versions_are_those_that_the_names_of_the_files_tell_in_their_order(migrated_url):
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(configuration)
+
+    versions = [script.revision for script in scripts.walk_revisions()]
+
+    assert versions[::-1] == revisions()
+    assert upgrade(migrated_url) == scripts.get_current_head()
 
 
 DESCRIPTION = """
