@@ -1,5 +1,6 @@
 """The database goes away, hangs, or is lost in the middle of a commit; nothing is charged twice or lost."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,20 +83,39 @@ def test_without_its_database_the_daemon_keeps_silent_or_rejects_and_acknowledge
     assert after.sum("radiusd_worker_restarts_total") == 0
 
 
-def test_a_daemon_under_load_is_ready_again_when_its_database_is_back(
+def test_a_flood_without_a_database_takes_no_memory_and_all_is_well_when_it_is_back_r_21(
     behind: Daemon, proxy: FaultProxy
 ) -> None:
-    with behind.switch() as switch:
+    [worker] = behind.workers()
+    client = behind.client()
+    with behind.switch() as crowd, behind.switch() as switch:
+        record = switch.record(STOP, new_call(), user=client, seconds=61)
         proxy.cut()
         assert eventually(lambda: not behind.is_ready())
+        before = resident_octets(worker)
+        for _ in range(3000):
+            crowd.send(crowd.access(call=new_call()))
+            switch.send(record)
+        grown = resident_octets(worker) - before
         proxy.restore()
 
         def is_ready_though_it_is_never_idle() -> bool:
             for _ in range(100):
-                switch.send(switch.access(call=new_call()))
+                crowd.send(crowd.access(call=new_call()))
             return behind.is_ready()
 
         assert eventually(is_ready_though_it_is_never_idle)
+        assert switch.insist(record).code is Code.ACCOUNTING_RESPONSE
+
+    assert grown < 4 * 1024 * 1024
+    assert behind.workers() == [worker]
+    assert behind.billing.money(client) == ("-0.61", "0", 0)
+
+
+def resident_octets(pid: int) -> int:
+    """Return how much memory a process takes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def test_a_connection_lost_during_commit_has_one_effect_r_19(behind: Daemon, proxy: FaultProxy) -> None:

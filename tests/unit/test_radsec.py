@@ -5,10 +5,13 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trustme
 
+from radiusd.intake import Intake
 from radiusd.radsec import Connection, TlsError, port_of, server_context
 from radiusd.wire import Code, Port, request
 
@@ -161,3 +164,42 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(TlsError, match="certificate: this certificate and its key"):
         server_context(tmp_path / "certificate", tmp_path / "key", tmp_path / "authorities")
+
+
+def test_no_more_connections_are_let_in_than_there_is_room_for_o_12(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        """A connection on which nobody says anything."""
+
+        def __init__(self, line: socket.socket) -> None:
+            self.socket = line
+            self.has_packets, self.is_open = False, True
+
+        def is_overdue(self, now: float) -> bool:
+            return False
+
+        def advance(self, now: float) -> None:
+            self.is_open = bool(self.socket.recv(1))
+
+        def close(self) -> None:
+            self.socket.close()
+
+    monkeypatch.setattr("radiusd.intake.CONNECTIONS_MAX", 3)
+    near, far = zip(*(socket.socketpair() for _ in range(5)), strict=True)
+    waiting = [Silent(line) for line in near]
+    acceptor: Any = SimpleNamespace(socket=far[0], accept=lambda now: waiting.pop(0))
+    intake = Intake([], [acceptor], [])
+    knock = [far[0].fileno()]
+
+    for _ in range(4):
+        list(intake.doors(knock, 0.0))
+    let_in = [line.fileno() != -1 for line in near[:4]]
+    far[1].close()
+    list(intake.doors([near[1].fileno()], 1.0))
+    list(intake.doors(knock, 2.0))
+
+    assert let_in == [True, True, True, False]
+    assert near[4].fileno() != -1
+    intake.close()
+    assert [line.fileno() for line in near] == [-1] * 5
+    for line in far:
+        line.close()
