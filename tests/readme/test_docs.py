@@ -1,11 +1,14 @@
-"""docs/protocol.md names only tests that exist, and drop reasons that exist."""
+"""The tables of docs/ name only tests, reasons and fields that exist, and leave none out."""
 
 import ast
 import re
+from functools import cache
 
 import pytest
 from served import REPOSITORY
 
+from billing_core.admin.client_fields import FIELDS
+from billing_core.admin.command_line import SUBCOMMANDS
 from billing_core.denial import Denial
 from billing_core.xdr import Unbillable
 from radiusd.suspicion import Suspicion
@@ -20,18 +23,57 @@ ROWS = [
 ]
 
 
+CLIENTS = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
+ITEMS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in CLIENTS.splitlines()
+    if line.startswith("| ") and not line.startswith("| item ")
+]
+
+
+@cache
 def functions(file: str) -> set[str]:
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_every_row_is_proven_by_tests_that_exist(row: list[str]) -> None:
-    proofs = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row[-1])
+def assert_proven(cell: str) -> None:
+    proofs = re.findall(r"`([\w/]+\.py)::(test_\w+)`", cell)
 
     assert proofs
-    assert row[-1] == " ".join(f"`{file}::{name}`" for file, name in proofs)
+    assert cell == " ".join(f"`{file}::{name}`" for file, name in proofs)
     assert [name for file, name in proofs if not (TESTS / file).exists() or name not in functions(file)] == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_every_row_is_proven_by_tests_that_exist(row: list[str]) -> None:
+    assert_proven(row[-1])
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=[row[0] for row in ITEMS])
+def test_every_item_of_the_form_is_proven_by_tests_that_exist_or_follows_later(row: list[str]) -> None:
+    item, here, proofs = row
+
+    assert item
+    if proofs == "—":
+        assert re.search("follows? later", here)
+    else:
+        assert_proven(proofs)
+
+
+def test_every_field_of_clients_is_an_item_of_the_form() -> None:
+    told = {word for row in ITEMS for word in re.findall(r"`\.?([a-z_.]+)`", row[1])}
+    beyond = {"concurrency.policy", "concurrency.calls", "concurrency.seconds", "charge_max", "refuse_losses"}
+
+    assert {key for key in FIELDS if key not in told and key.partition(".")[2] not in told} == beyond
+
+
+def test_every_command_that_an_item_names_exists() -> None:
+    known = {" ".join(words) for words in SUBCOMMANDS}
+    told = {name for row in ITEMS for name in re.findall(r"`billing ([a-z -]+?)(?: [A-Z-].*?)?`", row[1])}
+
+    assert told
+    assert {name.partition(" --")[0] for name in told} <= known
 
 
 def test_every_row_stands_once_and_in_order() -> None:
