@@ -12,8 +12,11 @@ BIN    := $(VENV)/bin
 serve: $(VENV)/.serve
 	$(BIN)/radiusd serve --config config
 
+# A file of tests runs in one process, so that its tests share what they share; as many files at once as
+# there are processors: `make test JOBS=1` runs one after the other.
+JOBS ?= auto
 test: $(VENV)/.test
-	$(BIN)/pytest tests --ignore=tests/clients
+	$(BIN)/pytest tests --ignore=tests/clients --numprocesses $(JOBS) --dist loadfile
 
 test-clients: $(VENV)/.clients
 	$(BIN)/pytest tests/clients

@@ -240,7 +240,7 @@ def test_a_sliced_call_that_a_switch_does_not_know_is_closed_and_not_renewed(
     assert books.state("call-1") is State.CLOSED
 
 
-@pytest.mark.parametrize("outcome", set(DisconnectOutcome) - {DisconnectOutcome.WITHDRAWN})
+@pytest.mark.parametrize("outcome", sorted(set(DisconnectOutcome) - {DisconnectOutcome.WITHDRAWN}))
 def test_a_call_that_ended_meanwhile_is_no_failure_of_the_switch(
     books: Books, outcome: DisconnectOutcome
 ) -> None:
