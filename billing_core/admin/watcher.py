@@ -66,8 +66,9 @@ def alone(engine: Engine) -> Iterator[Callable[[], None]]:
         try:
             yield lambda: connection.execute(text("SELECT 1")).close()
         finally:
-            # In the pool the connection would keep the lock.
-            connection.invalidate()
+            # In the pool the connection would keep the lock; one that broke has lost it.
+            if not connection.invalidated:
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
 
 def look(engine: Engine) -> list[Record]:

@@ -11,9 +11,12 @@ from billing_command import Billing
 from calls import request, start, stop
 from traffic import define, handle
 
+from billing_core.admin.output import CommandError
+from billing_core.admin.watcher import alone
 from billing_core.authorization import Denied
 from billing_core.charging import Outcome
 from billing_core.denial import Denial
+from billing_core.storage.schema import engine
 
 ALICE = "Alice Telecom"
 
@@ -220,11 +223,18 @@ def test_nor_does_one_that_expired_or_that_was_of_the_whole_client(watched: Bill
     assert look(watched) == []
 
 
-def test_an_account_whose_name_others_have_too_is_not_blocked_but_its_client(watched: Billing) -> None:
-    same = '[[client.account]]\nname = "alice"\npassword = "secret"\ntech_prefix = "77"\n'
-    watched.apply(f'[[client]]\nname = "Carol"\ncurrency = "USD"\n{same}', name="carol.toml")
+def test_accounts_whose_names_others_have_too_are_not_blocked_but_their_client_once(
+    watched: Billing,
+) -> None:
+    account = '[[client.account]]\nname = "%s"\npassword = "secret"\n'
+    both = account % "alice" + "%s" + account % "second" + "%s"
+    watched.apply(f'[[client]]\nname = "{ALICE}"\n' + both % ("", ""), name="alice.toml")
+    prefix = 'tech_prefix = "77"\n'
+    carol = '[[client]]\nname = "Carol"\ncurrency = "USD"\n' + both % (prefix, prefix)
+    assert watched.apply(carol, name="carol.toml").code == 0
     define_watch(watched, "failed_calls_max = 0")
     refuse(watched, "a")
+    refuse(watched, "b", name="second")
 
     [block] = look(watched)
     assert (block["kind"], block["value"]) == ("client", ALICE)
@@ -285,6 +295,15 @@ def test_only_one_watches_a_database_until_term_ends_it(watched: Billing) -> Non
         said = refused.code, refused.err
         assert said == (1, "another `billing watch` watches this database; one is enough\n")
     assert watched("watch", "--once").out == "0 blocked\n"
+
+
+def test_who_has_stopped_watching_lets_the_next_one_watch(billing: Billing) -> None:
+    other = engine(billing.url)
+    with alone(billing.engine), pytest.raises(CommandError), alone(other):
+        pass
+
+    with alone(other):
+        other.dispose()
 
 
 def test_no_time_between_two_looks_is_refused(billing: Billing) -> None:
