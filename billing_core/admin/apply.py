@@ -11,6 +11,7 @@ from billing_core.admin.changes import Source, change, known_digests
 from billing_core.admin.collector import uncollected
 from billing_core.admin.definitions import load
 from billing_core.admin.difference import Diff
+from billing_core.admin.steps import Progress, no_progress
 from billing_core.settings import Fault, SettingsError
 from billing_core.storage.schema import engine
 
@@ -24,15 +25,17 @@ def apply_files(
     only_if_changed: bool = False,
     dry_run: bool = False,
     announce: Callable[[Diff], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Diff:
     """Apply definitions files to the database at *url*, and return what changed.
 
-    *who* and *through* stand in the audit. *announce* is given the difference before it is written.
-    With *only_if_changed* a file counts only if it, or a rates file that it names, is not as it was when
-    last applied. With *dry_run* nothing is written. Raises SettingsError with all faults of all files.
+    *who* and *through* stand in the audit. *announce* is given the difference before it is written, and
+    *progress* is told of every step. With *only_if_changed* a file counts only if it, or a rates file that
+    it names, is not as it was when last applied. With *dry_run* nothing is written. Raises SettingsError
+    with all faults of all files.
     """
     with uncollected():
-        sources = _read(paths)
+        sources = _read(paths, progress)
 
     def wanted(connection: Connection) -> Sequence[Source]:
         digests = known_digests(connection, sources) if only_if_changed else {}
@@ -40,17 +43,19 @@ def apply_files(
 
     database = engine(url)
     try:
-        return change(database, wanted, Author(who, through), dry_run=dry_run, announce=announce)
+        author = Author(who, through)
+        return change(database, wanted, author, dry_run=dry_run, announce=announce, progress=progress)
     finally:
         database.dispose()
 
 
-def _read(paths: Sequence[Path]) -> list[Source]:
+def _read(paths: Sequence[Path], progress: Progress) -> list[Source]:
     """Read all files; raise SettingsError with the faults of all."""
     sources: list[Source] = []
     found: list[Fault] = []
     more = 0
     for path in paths:
+        progress(f"reading {path.name}", None)
         try:
             sources.append(_source(path.resolve()))
         except SettingsError as error:

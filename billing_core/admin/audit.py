@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from billing_core.admin import bulk
 from billing_core.admin.difference import Diff
 from billing_core.admin.output import readable
+from billing_core.admin.steps import Progress, followed, no_progress
 from billing_core.storage import tables
 
 
@@ -38,11 +39,17 @@ def operator() -> str:
 
 
 def write_audit(
-    connection: Connection, diff: Diff, author: Author, now: datetime, owners: Owners = _NOBODY
+    connection: Connection,
+    diff: Diff,
+    author: Author,
+    now: datetime,
+    owners: Owners = _NOBODY,
+    progress: Progress = no_progress,
 ) -> None:
     """Record every change of *diff*, whose version it bears; a secret is masked there already."""
     of_all = (now.isoformat(), author.who, author.through, diff.version)
-    changes = chain(_changed(diff, owners), _changed_rates(diff))
+    step = f"writing {len(diff.changes):,} changes"
+    changes = chain(followed(_changed(diff, owners), len(diff.changes), step, progress), _changed_rates(diff))
     rows = ((*of_all, *values) for values in changes)
     bulk.insert_values(connection, tables.audit, _COLUMNS, rows)
 

@@ -24,6 +24,7 @@ from billing_core.admin.rates_changes import RatesPlan, compare
 from billing_core.admin.rates_staging import stage
 from billing_core.admin.record import record
 from billing_core.admin.renames import rename
+from billing_core.admin.steps import Progress, no_progress
 from billing_core.settings import SettingsError
 from billing_core.storage.tables import definition_file
 
@@ -49,16 +50,17 @@ def change(
     *,
     dry_run: bool = False,
     announce: Callable[[Diff], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Diff:
     """Make the database hold what *sources_of* says once the definitions are locked, and return what changed.
 
     *author* stands in the audit. *announce* is given the difference before it is written. With *dry_run*
-    nothing is written. Raises SettingsError with every fault.
+    nothing is written. *progress* is told of every step. Raises SettingsError with every fault.
     """
     with uncollected(), engine.connect() as connection, connection.begin() as transaction:
         version = locked_catalogue(connection)
         now = moment(connection)
-        work = _Work(connection, sources_of(connection), now)
+        work = _Work(connection, sources_of(connection), now, progress)
         diff = work.diff(version)
         if announce is not None:
             announce(diff)
@@ -80,11 +82,14 @@ def known_digests(connection: Connection, sources: Sequence[Source]) -> dict[str
 class _Work:
     """What some definitions change, compared first and written then."""
 
-    def __init__(self, connection: Connection, sources: Sequence[Source], now: datetime) -> None:
+    def __init__(
+        self, connection: Connection, sources: Sequence[Source], now: datetime, progress: Progress
+    ) -> None:
         self._connection = connection
         self._sources = sources
         self._digests = known_digests(connection, sources)
         self._now = now
+        self._progress = progress
         self._before = Inventory()
         self._after = Desired(Inventory())
         self._rates: dict[str, RatesPlan] = {}
@@ -99,7 +104,8 @@ class _Work:
             {table.name for file in files for table in file.rate_tables if table.currency is not None},
             {template.name for file in files for template in file.templates},
         )
-        self._after = desired(self._before, files)
+        self._after = desired(self._before, files, self._progress)
+        self._progress("checking", None)
         if found := list(faults(self._connection, self._before, self._after)):
             raise SettingsError(sorted(found, key=lambda fault: (str(fault.file), fault.line)))
         self._rates = dict(self._plans())
@@ -126,9 +132,8 @@ class _Work:
         for source in self._sources:
             self._note_digests(source)
         if diff:
-            record(
-                self._connection, self._before, self._after.inventory, self._rates, diff, author, self._now
-            )
+            before, after = self._before, self._after.inventory
+            record(self._connection, before, after, self._rates, diff, author, self._now, self._progress)
 
     def _note_digests(self, source: Source) -> None:
         for note, digest in source.digests.items():

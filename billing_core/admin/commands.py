@@ -6,7 +6,9 @@ from billing_core.admin import change_output, quote, verify
 from billing_core.admin.apply import apply_files
 from billing_core.admin.audit import operator
 from billing_core.admin.database import Database
+from billing_core.admin.difference import Diff
 from billing_core.admin.output import FAILED, OK, Output, readable
+from billing_core.admin.progress import ProgressBar
 from billing_core.limits import Limits
 
 _SHOWN_MAX = 20
@@ -15,14 +17,21 @@ _SHOWN_MAX = 20
 def apply(arguments: Namespace, database: Database, output: Output) -> int:
     """Apply definitions files, showing first what changes."""
     through = " ".join(["apply", *map(str, arguments.files)])
-    diff = apply_files(
-        database.url,
-        arguments.files,
-        operator(),
-        through,
-        dry_run=arguments.dry_run,
-        announce=lambda found: change_output.show(found, output),
-    )
+    with ProgressBar() as bar:
+
+        def announce(found: Diff) -> None:
+            bar.hide()
+            change_output.show(found, output)
+
+        diff = apply_files(
+            database.url,
+            arguments.files,
+            operator(),
+            through,
+            dry_run=arguments.dry_run,
+            announce=announce,
+            progress=bar,
+        )
     change_output.tell(diff, output, dry_run=arguments.dry_run)
     return OK
 

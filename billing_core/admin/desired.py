@@ -14,6 +14,7 @@ from billing_core.admin.client_fields import FIELDS
 from billing_core.admin.definition import Definition, Fields, flat
 from billing_core.admin.definitions import Definitions
 from billing_core.admin.inventory import ACCOUNT_FIELDS, Inventory, Item, Named, shared
+from billing_core.admin.steps import Progress, followed, no_progress
 from billing_core.client import Status
 from billing_core.settings import Document, Fault, KeyPath
 
@@ -85,7 +86,7 @@ class Desired:
         return place.below("account", number)
 
 
-def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
+def desired(before: Inventory, files: Sequence[Definitions], progress: Progress = no_progress) -> Desired:
     """Return what *files* ask for, beginning with what there is *before*."""
     after = Inventory(
         dict(before.resellers),
@@ -100,7 +101,8 @@ def desired(before: Inventory, files: Sequence[Definitions]) -> Desired:
     result = Desired(after)
     for file in files:
         for kind, items, definitions in _kinds(after, file):
-            for number, definition in enumerate(definitions):
+            step = f"comparing {len(definitions):,} {kind} definitions".replace("_", " ")
+            for number, definition in enumerate(followed(definitions, len(definitions), step, progress)):
                 place, key = Place(file.document, (kind, number)), (kind, definition.name)
                 _set(result, items, key, definition)
                 result.definitions.setdefault(key, []).append((place, definition))

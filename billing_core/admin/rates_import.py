@@ -19,14 +19,8 @@ from billing_core.admin.rates import found_rate_table
 from billing_core.admin.rates_changes import DEFAULT_JUMP_PERCENT, Mode, RatesPlan, compare, write
 from billing_core.admin.rates_staging import Staged, stage, time_profiles
 from billing_core.admin.rates_versions import Rollback, go_back, way_back
+from billing_core.admin.steps import Progress, no_progress
 from billing_core.storage import tables
-
-# What is going on, and which part of it is done if that is known.
-Progress = Callable[[str, float | None], None]
-
-
-def no_progress(step: str, part: float | None) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from billing_core.admin.inventory import RATE_TABLE_COLUMNS, Inventory, Item, Na
 from billing_core.admin.rates_changes import RatesPlan
 from billing_core.admin.rates_changes import write as write_rates
 from billing_core.admin.renames import renamed_ids
+from billing_core.admin.steps import Progress, no_progress
 from billing_core.admin.week_spans import read_span
 from billing_core.money import ZERO
 from billing_core.storage import tables
@@ -33,11 +34,13 @@ def record(
     diff: Diff,
     author: Author,
     now: datetime,
+    progress: Progress = no_progress,
 ) -> None:
     """Make the database hold *after*; the caller has locked the row of `catalogue`, and commits.
 
     Only rows that change are touched. Whatever changes bears the new version, by which workers find it.
     """
+    progress("writing", None)
     after = _with_ids(connection, after)
     version = diff.version
     with_rates = {name for name, planned in rates.items() if planned.change}
@@ -56,7 +59,7 @@ def record(
         write_rates(connection, table_id, rates[name], author)
     renamed = renamed_ids(diff.changes)
     _mark_changed(connection, before, after, with_rates, {*renamed.values()}, version)
-    write_audit(connection, diff, author, now, _owners(after, renamed))
+    write_audit(connection, diff, author, now, _owners(after, renamed), progress)
     connection.execute(update(tables.catalogue).values(version=version))
     write_counters(connection, counter_changes(before, after))
 

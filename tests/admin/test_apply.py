@@ -410,6 +410,28 @@ def test_files_that_did_not_change_are_left_when_asked_so(billing: Billing) -> N
     assert rates_changed == 2, "credit is set back, and a rate changed"
 
 
+def test_whoever_waits_is_told_each_step_and_which_part_of_it_is_done(billing: Billing) -> None:
+    path = Path(
+        billing.file("c.toml", "".join(f'[[client]]\nname = "{n}"\ncurrency = "EUR"\n' for n in range(1500)))
+    )
+    told: list[tuple[str, float | None]] = []
+
+    apply_files(billing.url, [path], "anna", "apply", progress=lambda *step: told.append(step))
+
+    assert told == [
+        ("reading c.toml", None),
+        ("comparing 1,500 client definitions", 0),
+        ("comparing 1,500 client definitions", 1000 / 1500),
+        ("checking", None),
+        ("writing", None),
+        *(("writing 3,000 changes", number / 3) for number in range(3)),
+    ]
+
+
+def test_where_no_terminal_is_nothing_is_told_of_steps(billing: Billing) -> None:
+    assert billing.apply(ONE_CLIENT).err == ""
+
+
 def test_a_file_with_a_thousand_clients_is_applied_and_again(billing: Billing) -> None:
     clients = "".join(
         f'[[client]]\nname = "Client {n}"\ncurrency = "EUR"\ntags = ["a b", "c,\\"d"]\n'
