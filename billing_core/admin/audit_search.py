@@ -20,6 +20,7 @@ _KINDS = (
     "exchange_rate",
     "rate_table",
     "template",
+    "watch",
     "client",
     "account",
     "block",

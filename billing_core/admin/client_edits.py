@@ -61,10 +61,11 @@ def written_as(kind: Kind, flag: str, text: str) -> Any:
 def account_table(account: Item) -> Fields:
     """Return what a definitions file says of an account that exists."""
     fields = {key: value for key, value in account.fields.items() if value is not None}
-    return {"id": account.id, **{key: _as_written(value) for key, value in fields.items()}}
+    return {"id": account.id, **{key: as_written(value) for key, value in fields.items()}}
 
 
-def _as_written(value: Any) -> Any:
+def as_written(value: Any) -> Any:
+    """Return a value that is kept as a definitions file writes it."""
     return plain(value) if isinstance(value, Decimal) else value
 
 

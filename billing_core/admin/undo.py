@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, select
 
 from billing_core.admin.changes import Source
-from billing_core.admin.client_edits import Edit, definitions_of, sectioned
+from billing_core.admin.client_edits import Edit, as_written, definitions_of, sectioned
 from billing_core.admin.client_fields import FIELDS, WHOLE_SECTIONS, Kind
 from billing_core.admin.definition import Fields
 from billing_core.admin.difference import CREATED, OWN
@@ -30,6 +30,8 @@ from billing_core.storage.tables import audit, client
 
 _ROUNDING = {"rounding": ("rounding.places", "rounding.mode")}
 _OF_CLIENTS = ("client", "account")
+_WHOLE = ("watch",)
+"""What is defined as a whole: a field that is not named goes to its default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +185,19 @@ def _undone(now: Inventory, kind: str, name: str, fields: Mapping[str, Was], not
         if key != "rates"
         and notes.judged(verdict(was, item.fields.get(key)), was, name, item.fields.get(key))
     }
-    if not back:
-        return None
+    return _table(kind, name, item, back) if back else None
+
+
+def _table(kind: str, name: str, item: Item, back: Mapping[str, str | None]) -> Fields:
+    """Return the table that gives something these values back, as the audit writes them."""
     if kind == "template":
         return _template(name, item, back)
     values = {key: value(key, text) for key, text in back.items()}
     if kind == "exchange_rate":
         return {**item.fields, "factor": values["factor"]}
+    if kind in _WHOLE:
+        fields = {key: as_written(current) for key, current in item.fields.items()} | values
+        return {"name": name, **{key: found for key, found in fields.items() if found is not None}}
     return {"name": name, **sectioned(whole(values, item.fields, _ROUNDING))}
 
 
@@ -210,4 +218,5 @@ def _named(now: Inventory, kind: str) -> Named:
         "time_profile": now.time_profiles,
         "exchange_rate": now.exchange_rates,
         "template": now.templates,
+        "watch": now.watches,
     }.get(kind, {})

@@ -102,6 +102,19 @@ _PARSED: Mapping[str, Callable[[str], Any]] = {
     "term": _flag,
     "rounding.places": int,
     "spans": items,
+    "clients": items,
+    "tags": items,
+    "enabled": _flag,
+    **dict.fromkeys(
+        (
+            "short_calls_max",
+            "short_seconds",
+            "failed_calls_max",
+            "minutes",
+            "block_minutes",
+        ),
+        int,
+    ),
 }
 
 

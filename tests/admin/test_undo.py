@@ -13,6 +13,11 @@ capacity = 10
 [[rate_table]]
 name = "Retail"
 currency = "EUR"
+[[watch]]
+name = "W"
+short_calls_max = 5
+short_seconds = 6
+tags = ["x, y"]
 [[template]]
 name = "VIP"
 capacity = 5
@@ -41,7 +46,7 @@ def defined(billing: Billing) -> Billing:
     return billing
 
 
-TABLES = ("reseller", "rate_table", "time_profile", "exchange_rate", "template", "client", "account")
+TABLES = ("watch", "reseller", "rate_table", "time_profile", "exchange_rate", "template", "client", "account")
 PASSING = {"changed_in"}
 
 
@@ -61,6 +66,11 @@ def order(table: str) -> str:
 
 
 ALL_AT_ONCE = """
+[[watch]]
+name = "W"
+spend_max = "12.50"
+clients = ["A"]
+enabled = false
 [[reseller]]
 name = "R"
 capacity = 20
