@@ -79,7 +79,8 @@ def test_fields_that_are_not_named_are_left(billing: Billing) -> None:
 
     assert result.out.splitlines()[0] == "client Customer A: credit 10.00 -> 20.00"
     after = billing("clients", "show", "Customer A", "--json").document
-    assert after == {**before, "credit": "20.00", "balance": {**before["balance"], "available": "20.00"}}
+    balance = {**before["balance"], "available": "20.00"}
+    assert after == {**before, "version": 2, "credit": "20.00", "balance": balance}
 
 
 def test_an_equal_amount_written_otherwise_is_no_change(billing: Billing) -> None:
