@@ -1,6 +1,5 @@
 """The turn: take what is waiting, decide it in one transaction, and only then answer."""
 
-import gc
 import math
 import os
 from collections import Counter as Tally
@@ -24,6 +23,7 @@ from radiusd.metrics import Metrics
 from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.radsec import Acceptor, ends_connection, port_of
 from radiusd.rare_lines import RareLines
+from radiusd.rubbish import Rubbish
 from radiusd.sockets import Datagram, Listener
 from radiusd.suspicion import Suspicions
 from radiusd.watchdog import Watchdog
@@ -33,7 +33,6 @@ _IDLE_SECONDS = 0.1
 _RECONNECT_SECONDS = 1.0
 # Beyond the two seconds that the database allows a statement.
 _PATIENCE_SECONDS = 3.0
-_YOUNG_OBJECTS_MAX = 50_000
 
 log = structlog.get_logger()
 
@@ -77,7 +76,7 @@ class Worker:
         self._suspicions = Suspicions()
         self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
-        self._is_littered = False
+        self._rubbish = Rubbish()
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
         self._answers = Answers(protocol, metrics, request_log, self._tally, reject_delay_seconds)
@@ -117,7 +116,7 @@ class Worker:
             with self._watchdog.watching():
                 self._work(batch, began)
             self._count()
-            self._collect_garbage(is_idle=not batch)
+            self._rubbish.look(is_idle=not batch, is_growing=self._reader.is_behind)
         self._answers.release(math.inf)
         self._count()
         intake.close()
@@ -292,15 +291,6 @@ class Worker:
                     seconds=item.xdr.duration_seconds,
                     amount=str(item.xdr.amount),
                 )
-
-    def _collect_garbage(self, *, is_idle: bool) -> None:
-        """Look for rubbish among what recent turns left, and when there is time among everything."""
-        if gc.get_count()[0] > _YOUNG_OBJECTS_MAX:
-            gc.collect(1)
-            self._is_littered = True
-        elif is_idle and self._is_littered:
-            gc.collect()
-            self._is_littered = False
 
     def _count(self) -> None:
         if self._tally:
