@@ -175,12 +175,10 @@ class Client(_ClientFields):
     account: Array[Account] = ()
 
 
-DEFAULTS: Fields = {
-    key: value
-    for key, value in default_fields(Client, {key.partition(".")[0] for key in FIELDS}).items()
-    if key in FIELDS
-}
-"""What a new client has where nothing is named."""
+_DEFAULTS = default_fields(Client, {key.partition(".")[0] for key in FIELDS})
+
+DEFAULTS: Fields = {key: _DEFAULTS[key] for key in FIELDS}
+"""What a new client has where nothing is named, in the order in which fields are told of."""
 
 
 def named_fields(word: str) -> tuple[str, ...]:

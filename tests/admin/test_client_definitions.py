@@ -106,6 +106,10 @@ def audited(billing: Billing, field: str) -> list[tuple[object, ...]]:
 # --- the table of fields ----------------------------------------------------------------------------
 
 
+def test_fields_are_told_of_in_one_order() -> None:
+    assert list(DEFAULTS) == list(FIELDS)
+
+
 def test_the_table_of_fields_has_every_field_that_a_definition_can_name() -> None:
     outside = {"name", "account", "unset", "if_version"}
     named = default_fields(Client, Client.model_fields.keys() - outside).keys() - {"panel.password_hash"}
