@@ -148,7 +148,8 @@ def test_payments_and_definitions_that_change_all_the_time_disturb_no_question(
     failures: list[str] = []
     waited: list[float] = []
     with daemon.change() as change, changing(daemon.billing, name) as changes, daemon.switch() as switch:
-        for _ in range(150):
+        # A busy machine may answer all questions before the second change is through.
+        while len(waited) < 150 or (len(changes) < 3 and len(waited) < 5000):
             call, began = new_call(), time.monotonic()
             accept = switch.ask(switch.access(user=name, call=call))
             waited.append(time.monotonic() - began)
@@ -160,10 +161,10 @@ def test_payments_and_definitions_that_change_all_the_time_disturb_no_question(
     record_property("longest_answer_seconds", round(max(waited), 4))
 
     assert failures == []
-    assert len(changes) >= 2
+    assert len(changes) >= 3
     assert change.by("radiusd_dropped_total") == 0
     assert change.by("radiusd_worker_restarts_total") == 0
-    assert change.by("radiusd_reply_seconds_count", kind="accounting") == 300
+    assert change.by("radiusd_reply_seconds_count", kind="accounting") == 2 * len(waited)
     assert daemon.billing.is_sound()
 
 
