@@ -39,7 +39,9 @@ def apply_files(
 
     def wanted(connection: Connection) -> Sequence[Source]:
         digests = known_digests(connection, sources) if only_if_changed else {}
-        return [source for source in sources if not source.digests.items() <= digests.items()]
+        found = [source for source in sources if not source.digests.items() <= digests.items()]
+        sources.clear()  # Many clients are held but once.
+        return found
 
     database = engine(url)
     try:

@@ -5,7 +5,7 @@ time. Calls go on meanwhile: nothing that a turn locks is touched before the las
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Source:
     digests: Mapping[str, str] = field(default_factory=dict)
     rates: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
     renames: Mapping[str, str] = field(default_factory=dict)
+
+    def without_clients(self) -> "Source":
+        """Return the source without what it says of clients."""
+        return replace(self, definitions=replace(self.definitions, clients=()))
 
 
 def change(
@@ -105,6 +109,9 @@ class _Work:
             {template.name for file in files for template in file.templates},
         )
         self._after = desired(self._before, files, self._progress)
+        # Many clients are held but once: from here on it matters only where they were defined.
+        files.clear()
+        self._sources = [source.without_clients() for source in self._sources]
         self._progress("checking", None)
         if found := list(faults(self._connection, self._before, self._after)):
             raise SettingsError(sorted(found, key=lambda fault: (str(fault.file), fault.line)))

@@ -136,9 +136,9 @@ def _other_currencies(after: Desired) -> Iterator[Fault]:
 
 
 def _unknown_accounts(before: Inventory, after: Desired) -> Iterator[Fault]:
-    for name, (place, definition) in after.accounts.items():
+    for name, (place, count) in after.accounts.items():
         known = {item.id for item in before.accounts.get(name, ())} | {None}
-        ids = [item.id for item in after.inventory.accounts[name][: len(definition.account)]]
+        ids = [item.id for item in after.inventory.accounts[name][:count]]
         for number, id in enumerate(ids):
             at = ("account", number, "id")
             if id not in known:

@@ -48,14 +48,15 @@ class Place:
 class Desired:
     """The inventory that files ask for.
 
-    `definitions` has every definition of an object with its place, `accounts` the last one that names the
-    accounts of a client: as many as it names come first in `inventory.accounts`. `expected` tells after
-    which version of the catalogue a client must not have changed.
+    `definitions` has the place of every definition of an object, and what it names; `accounts` has that of
+    the last one that names the accounts of a client, and how many: so many come first in
+    `inventory.accounts`. `expected` tells after which version of the catalogue a client must not have
+    changed.
     """
 
     inventory: Inventory
-    definitions: dict[Key, list[tuple[Place, Definition]]] = field(default_factory=dict)
-    accounts: dict[str, tuple[Place, Client]] = field(default_factory=dict)
+    definitions: dict[Key, list[tuple[Place, frozenset[str]]]] = field(default_factory=dict)
+    accounts: dict[str, tuple[Place, int]] = field(default_factory=dict)
     expected: dict[str, int] = field(default_factory=dict)
 
     def place(self, key: Key, field_name: str) -> Place | None:
@@ -73,17 +74,15 @@ class Desired:
     def named(self, key: Key, field_name: str) -> Place | None:
         """Return where a field is named last, else None."""
         name = field_name.partition(".")[0]
-        for place, definition in reversed(self.definitions.get(key, ())):
-            if name in definition.model_fields_set:
+        for place, names in reversed(self.definitions.get(key, ())):
+            if name in names:
                 return place.below(name)
         return None
 
     def account_place(self, client: str, number: int) -> Place | None:
         """Return where the account of this place in `inventory.accounts` is defined, if it is."""
-        place, definition = self.accounts.get(client, (None, None))
-        if place is None or definition is None or number >= len(definition.account):
-            return None
-        return place.below("account", number)
+        place, count = self.accounts.get(client, (None, 0))
+        return place.below("account", number) if place is not None and number < count else None
 
 
 def desired(before: Inventory, files: Sequence[Definitions], progress: Progress = no_progress) -> Desired:
@@ -105,7 +104,8 @@ def desired(before: Inventory, files: Sequence[Definitions], progress: Progress 
             for number, definition in enumerate(followed(definitions, len(definitions), step, progress)):
                 place, key = Place(file.document, (kind, number)), (kind, definition.name)
                 _set(result, items, key, definition)
-                result.definitions.setdefault(key, []).append((place, definition))
+                names = shared(frozenset(definition.model_fields_set))
+                result.definitions.setdefault(key, []).append((place, names))
                 if isinstance(definition, Client):
                     _set_accounts(result, definition, place)
                     if definition.if_version is not None:
@@ -205,7 +205,7 @@ def _set_accounts(result: Desired, client: Client, at: Place) -> None:
     kept = {item.id for item in matches.values()}
     rest = [_switched_off(item) for item in known if item.id not in kept and item.id is not None]
     accounts[client.name] = items + rest
-    result.accounts[client.name] = at, client
+    result.accounts[client.name] = at, len(items)
 
 
 def _switched_off(account: Item) -> Item:
