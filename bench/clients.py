@@ -276,13 +276,16 @@ def _apply(running: World, title: str, file: Path, password: str | None) -> None
 
 _LOOKS = (
     ("clients", "show", "client {number:06}"),
-    ("clients", "list", "--limit", "50"),
-    ("clients", "list", "--json"),
+    ("clients", "list"),
+    ("clients", "list", "--limit", "50", "--sort", "-available"),
+    ("clients", "search", "--company-noc-email", "noc{number}@"),
+    ("clients", "search", "--template", "retail", "--credit", "100", "--tags", "region 7"),
+    ("clients", "list", "--csv"),
 )
 
 
 def _look(running: World, clients: int, runs: int) -> None:
-    print(f"{'by clock':40} {'median s':>9} {'max s':>7} {'cpu s':>7}")
+    print(f"{'by clock':80} {'median s':>9} {'max s':>7} {'cpu s':>7}")
     for words in _LOOKS:
         costs = [
             billing(running.directory, *(word.format(number=random.randrange(clients)) for word in words))
@@ -290,7 +293,7 @@ def _look(running: World, clients: int, runs: int) -> None:
         ]
         seconds = [cost.seconds for cost in costs]
         processor = statistics.median(cost.processor_seconds for cost in costs)
-        print(f"{' '.join(words):40} {statistics.median(seconds):9.2f} {max(seconds):7.2f} {processor:7.2f}")
+        print(f"{' '.join(words):80} {statistics.median(seconds):9.2f} {max(seconds):7.2f} {processor:7.2f}")
     print(f"load of the machine: {os.getloadavg()[0]:.1f}", flush=True)
 
 
