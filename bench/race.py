@@ -25,8 +25,8 @@ from pathlib import Path
 from calls import Line, call_packets, place_calls
 from world import World, world
 
-from billing_core.admin.apply import apply_files
-from billing_core.admin.payments import Order, book
+from billing_core.admin.changes.apply import apply_files
+from billing_core.admin.ledger.payments import Order, book
 from billing_core.ledger import EntryKind
 from billing_core.storage.connection import connect
 from billing_core.storage.embedded import EmbeddedServer

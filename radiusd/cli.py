@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from billing_core.admin import definitions
-from billing_core.admin.definitions import Definitions
-from billing_core.admin.mail_templates import Templates
+from billing_core.admin.definitions import definitions
+from billing_core.admin.definitions.definitions import Definitions
+from billing_core.admin.mail.mail_templates import Templates
 from billing_core.admin.output import CommandError
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates

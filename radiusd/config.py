@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 from sqlalchemy.engine import URL
 
-from billing_core.admin.mail_settings import Mail, Webhook, mail_faults, mail_warnings
+from billing_core.admin.mail.mail_settings import Mail, Webhook, mail_faults, mail_warnings
 from billing_core.denial import Denial
 from billing_core.limits import Limits as CallLimits
 from billing_core.settings import (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from billing_core.admin.apply import apply_files
+from billing_core.admin.changes.apply import apply_files
 from billing_core.ports import DataRefusedError, StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command(run: str) -> Command:
     """Return the function that a subcommand names; only now is its module imported."""
-    module, _, name = run.partition(".")
+    module, _, name = run.rpartition(".")
     found: Command = getattr(import_module(f"billing_core.admin.{module}"), name)
     return found
 

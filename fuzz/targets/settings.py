@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from billing_core.admin import definitions
+from billing_core.admin.definitions import definitions
 from billing_core.settings import KeyPath, SettingsError, read
 from billing_core.settings.toml_lines import lines_of
 from fuzz.targets.files import check_faults, written

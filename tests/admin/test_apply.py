@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from billing_command import Billing, Result
 
-from billing_core.admin.apply import apply_files
+from billing_core.admin.changes.apply import apply_files
 
 ONE_CLIENT = """
 [[rate_table]]

@@ -3,7 +3,7 @@
 import pytest
 from billing_command import Billing
 
-from billing_core.admin.audit import operator
+from billing_core.admin.definitions.audit import operator
 
 DEFINED = """
 [[template]]

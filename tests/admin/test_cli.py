@@ -11,7 +11,7 @@ from billing_command import Billing
 from billing_core.admin.cli import command, main
 from billing_core.admin.command_line import SUBCOMMANDS
 from billing_core.admin.command_line.rates import MODES, PRICE_JUMP_PERCENT
-from billing_core.admin.rates_changes import DEFAULT_JUMP_PERCENT, Mode
+from billing_core.admin.rates.rates_changes import DEFAULT_JUMP_PERCENT, Mode
 
 
 @pytest.mark.parametrize(

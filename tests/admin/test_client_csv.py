@@ -7,7 +7,7 @@ import pytest
 from billing_command import Billing
 from test_client_definitions import EVERYTHING
 
-from billing_core.admin.client_fields import COMPUTED, FIELDS
+from billing_core.admin.definitions.client_fields import COMPUTED, FIELDS
 
 EVIL = """
 [[client]]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from billing_command import Billing
 
-from billing_core.admin import panel_password
-from billing_core.admin.client_definition import DEFAULTS, Client
-from billing_core.admin.client_fields import FIELDS
-from billing_core.admin.definition import default_fields
+from billing_core.admin.definitions import panel_password
+from billing_core.admin.definitions.client_definition import DEFAULTS, Client
+from billing_core.admin.definitions.client_fields import FIELDS
+from billing_core.admin.definitions.definition import default_fields
 from billing_core.storage.tables import client as client_table
 
 EVERYTHING = """

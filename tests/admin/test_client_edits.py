@@ -8,9 +8,10 @@ import pytest
 from billing_command import Billing
 
 from billing_core.admin import prompts
-from billing_core.admin.client_fields import FIELDS
-from billing_core.admin.clients import found_client
+from billing_core.admin.clients import client_edit_commands
 from billing_core.admin.command_line.fields import setting_flags
+from billing_core.admin.definitions.client_fields import FIELDS
+from billing_core.admin.found import found_client
 
 DEFINED = """
 [[rate_table]]
@@ -150,11 +151,11 @@ def test_who_waited_while_another_changed_the_client_is_told_and_changes_nothing
 
     def seen_by_the_slower_one(connection: Any, name: str) -> Any:
         row = found_client(connection, name)
-        monkeypatch.setattr("billing_core.admin.client_edit_commands.found_client", found_client)
+        monkeypatch.setattr(client_edit_commands, "found_client", found_client)
         assert defined("clients", "set", "A", "--credit", "30").code == 0
         return row
 
-    monkeypatch.setattr("billing_core.admin.client_edit_commands.found_client", seen_by_the_slower_one)
+    monkeypatch.setattr(client_edit_commands, "found_client", seen_by_the_slower_one)
 
     result = defined("clients", "set", "A", "--credit", "40")
 

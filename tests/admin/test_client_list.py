@@ -8,9 +8,9 @@ from calls import report
 from traffic import handle
 
 from billing_core.accounting import Kind
-from billing_core.admin import client_list
-from billing_core.admin.client_list import Order, Page
-from billing_core.admin.client_search import Search
+from billing_core.admin.clients import client_list
+from billing_core.admin.clients.client_list import Order, Page
+from billing_core.admin.clients.client_search import Search
 from billing_core.admin.fixed_balance import MOVES_FIXED
 from billing_core.money import grouped
 from billing_core.session import Leg

@@ -4,10 +4,10 @@ import pytest
 from billing_command import Billing
 from test_client_definitions import EVERYTHING
 
-from billing_core.admin.client_fields import COMPUTED, FIELDS
-from billing_core.admin.client_list import Order, Page, listed
-from billing_core.admin.client_search import Search
+from billing_core.admin.clients.client_list import Order, Page, listed
+from billing_core.admin.clients.client_search import Search
 from billing_core.admin.command_line import SUBCOMMANDS, parsed
+from billing_core.admin.definitions.client_fields import COMPUTED, FIELDS
 from billing_core.admin.output import CommandError
 
 OTHERS = """

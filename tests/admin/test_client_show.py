@@ -3,7 +3,7 @@
 from billing_command import Billing
 from test_client_definitions import EVERYTHING, OF_TEMPLATE, TEMPLATE
 
-from billing_core.admin.client_fields import FIELDS
+from billing_core.admin.definitions.client_fields import FIELDS
 
 NORTH = EVERYTHING.replace('name = "North"\n', 'name = "North"\nparent = "Pole"\n', 1)
 DEFINITIONS = f"""{NORTH}

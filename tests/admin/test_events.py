@@ -8,8 +8,8 @@ from billing_command import Billing
 from calls import NOON, request, start
 from traffic import define, handle, place
 
+from billing_core.admin.calls.events import EventKind
 from billing_core.admin.command_line.events import EVENT_KINDS
-from billing_core.admin.events import EventKind
 
 ALICE = "Alice Telecom"
 

@@ -9,7 +9,7 @@ from calls import NOON, stop
 from calls import request as asked
 from traffic import define, handle, place
 
-from billing_core.admin.explanation import BOUNDS, DENIALS
+from billing_core.admin.calls.explanation import BOUNDS, DENIALS
 from billing_core.denial import Denial
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from test_apply_rating import EVERYTHING as RATING
 from test_client_definitions import EVERYTHING
 
-from billing_core.admin.toml_text import comment, written_table
+from billing_core.admin.definitions.toml_text import comment, written_table
 from billing_core.storage import schema
 
 MORE = r"""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traffic import define, place
 
-from billing_core.admin.hidden_numbers import hidden, masked
+from billing_core.admin.calls.hidden_numbers import hidden, masked
 
 NUMBER, MASKED = "442071234567", "44207123****"
 

@@ -26,10 +26,10 @@ from postgres import PostgresServer
 from served import REPOSITORY
 from sqlalchemy import Engine
 
-from billing_core.admin import mail_settings, outbox
-from billing_core.admin.mail_settings import Mail
-from billing_core.admin.mailer import Mailer, Pass, retry_pause
-from billing_core.admin.outbox import Wanted
+from billing_core.admin.mail import mail_settings, outbox
+from billing_core.admin.mail.mail_settings import Mail
+from billing_core.admin.mail.mailer import Mailer, Pass, retry_pause
+from billing_core.admin.mail.outbox import Wanted
 from billing_core.admin.output import Record
 from billing_core.notice import Audience, Notice
 from billing_core.storage.connection import connect

@@ -11,7 +11,7 @@ from calls import NOON, at, request, start, stop
 from sqlalchemy.engine import make_url
 from traffic import define, handle, place
 
-from billing_core.admin import months
+from billing_core.admin.ledger import months
 from billing_core.storage.schema import prepare
 
 

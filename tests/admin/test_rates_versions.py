@@ -10,10 +10,11 @@ from billing_command import Billing
 from openpyxl import Workbook
 from sqlalchemy import text
 
-from billing_core.admin import prompts, rates_import
-from billing_core.admin.audit import Author
+from billing_core.admin import prompts
+from billing_core.admin.definitions.audit import Author
 from billing_core.admin.output import CommandError
-from billing_core.admin.rates_import import Order, import_rates
+from billing_core.admin.rates import rates_import
+from billing_core.admin.rates.rates_import import Order, import_rates
 
 HEADER = "code,price_per_minute,setup_fee\n"
 AUTHOR = Author("tester", "test")

@@ -9,7 +9,7 @@ from calls import report, request, start, stop
 from traffic import define, handle, place
 
 from billing_core.accounting import Kind
-from billing_core.admin.payments import Order, book
+from billing_core.admin.ledger.payments import Order, book
 from billing_core.ledger import EntryKind
 from billing_core.session import Leg
 from billing_core.storage.schema import engine

@@ -4,8 +4,8 @@ import pytest
 from billing_command import Billing
 from traffic import define, place
 
-from billing_core.admin.invariants import INVARIANTS
-from billing_core.admin.verify import RATED_AGAIN, RECOMPUTED, SETTLED, TOLD
+from billing_core.admin.ledger.invariants import INVARIANTS
+from billing_core.admin.ledger.verify import RATED_AGAIN, RECOMPUTED, SETTLED, TOLD
 from billing_core.storage import tables
 
 

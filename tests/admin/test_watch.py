@@ -11,8 +11,8 @@ from billing_command import Billing
 from calls import request, start, stop
 from traffic import define, handle
 
+from billing_core.admin.blocks.watcher import alone
 from billing_core.admin.output import CommandError
-from billing_core.admin.watcher import alone
 from billing_core.authorization import Denied
 from billing_core.charging import Outcome
 from billing_core.denial import Denial

@@ -15,7 +15,7 @@ from postgres import connect
 from worlds import PAID, World
 
 from billing_core.accounting import Kind
-from billing_core.admin.payments import Order, book
+from billing_core.admin.ledger.payments import Order, book
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.client import Client

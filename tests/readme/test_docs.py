@@ -7,8 +7,8 @@ from functools import cache
 import pytest
 from served import REPOSITORY
 
-from billing_core.admin.client_fields import FIELDS
 from billing_core.admin.command_line import SUBCOMMANDS
+from billing_core.admin.definitions.client_fields import FIELDS
 from billing_core.denial import Denial
 from billing_core.xdr import Unbillable
 from radiusd.suspicion import Suspicion

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from served import REPOSITORY, Daemon, served
 from sqlalchemy.engine import URL, make_url
 
-from billing_core.admin import client_definition, definitions
 from billing_core.admin.command_line import SUBCOMMANDS
+from billing_core.admin.definitions import client_definition, definitions
 from billing_core.denial import Denial
 from billing_core.storage.connection import connect
 from billing_core.storage.schema import prepare

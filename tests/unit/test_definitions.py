@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from billing_core.admin.client_definition import DEFAULTS, Account, Client, Concurrency
-from billing_core.admin.definition import Fields, flat
-from billing_core.admin.definitions import (
+from billing_core.admin.definitions.client_definition import DEFAULTS, Account, Client, Concurrency
+from billing_core.admin.definitions.definition import Fields, flat
+from billing_core.admin.definitions.definitions import (
     Definitions,
     ExchangeRate,
     RateTable,

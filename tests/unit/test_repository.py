@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from billing_core.admin import definitions
+from billing_core.admin.definitions import definitions
 from billing_core.denial import Denial
 from radiusd import config, nas, replies
 from radiusd.dialects import DIALECTS

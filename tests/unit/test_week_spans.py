@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.admin.week_spans import read_span, written_span
+from billing_core.admin.definitions.week_spans import read_span, written_span
 from billing_core.storage.definition_rows import kept_span, stored_span
 from billing_core.time_profile import Span, TimeProfile
 

@@ -1,6 +1,5 @@
 """What is written after `billing accounts`: flags for each field of an account, as of a client's."""
 
-from billing_core.admin.client_fields import flag
 from billing_core.admin.command_line.arguments import (
     DRY_RUN,
     LIMIT,
@@ -11,6 +10,7 @@ from billing_core.admin.command_line.arguments import (
     count,
 )
 from billing_core.admin.command_line.fields import SETTING
+from billing_core.admin.definitions.client_fields import flag
 
 _CLIENT = argument("client", metavar="CLIENT", help="the client's name")
 
@@ -35,17 +35,17 @@ def _flags() -> tuple[Argument, ...]:
 
 SUBCOMMANDS: Subcommands = {
     ("accounts", "list"): Subcommand(
-        "account_commands.accounts_list",
+        "clients.account_commands.accounts_list",
         "List accounts: how the calls of clients are recognised",
         (argument("--client", metavar="NAME", help="only this client's"), LIMIT),
     ),
     ("accounts", "add"): Subcommand(
-        "account_commands.accounts_add",
+        "clients.account_commands.accounts_add",
         "Give a client one more account",
         (_CLIENT, *_flags(), DRY_RUN),
     ),
     ("accounts", "set"): Subcommand(
-        "account_commands.accounts_set",
+        "clients.account_commands.accounts_set",
         "Set fields of one account; all others of the client stay as they are",
         (
             _CLIENT,

@@ -26,7 +26,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """What a subcommand runs, as `module.function` below `billing_core.admin`, and how it is called."""
+    """How a subcommand is called, and what it runs: `folder.module.function` below `billing_core.admin`."""
 
     run: str
     help: str

@@ -12,7 +12,7 @@ from billing_core.admin.command_line.arguments import (
 
 SUBCOMMANDS: Subcommands = {
     ("audit",): Subcommand(
-        "audit_commands.audit",
+        "changes.audit_commands.audit",
         "Search the audit: who changed what, when, and through what",
         (
             argument("--client", metavar="NAME", help="only what concerns this client, his accounts too"),
@@ -40,7 +40,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("undo",): Subcommand(
-        "audit_commands.undo",
+        "changes.audit_commands.undo",
         "Take the change of a version of the definitions back, as far as nobody changed it since",
         (
             argument("version", type=count, metavar="VERSION", help="as `billing audit` tells it"),

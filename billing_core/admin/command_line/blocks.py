@@ -12,7 +12,7 @@ KINDS = tuple(kind.value for kind in BlockKind)
 
 SUBCOMMANDS: Subcommands = {
     ("block", "add"): Subcommand(
-        "block_commands.block_add",
+        "blocks.block_commands.block_add",
         "Bar a number, a code, an account or a client from now on",
         (
             argument("kind", choices=KINDS),
@@ -22,12 +22,12 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("block", "list"): Subcommand(
-        "block_commands.block_list",
+        "blocks.block_commands.block_list",
         "List what is blocked",
         (argument("--all", action="store_true", help="also what was removed or has expired"),),
     ),
     ("block", "remove"): Subcommand(
-        "block_commands.block_remove",
+        "blocks.block_commands.block_remove",
         "Lift a block, named by its id or by what it bars",
         (
             argument("block", metavar="ID|KIND", help="the block's id, or number, code, account, client"),

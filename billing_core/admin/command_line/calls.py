@@ -14,7 +14,7 @@ from billing_core.admin.command_line.arguments import (
 
 SUBCOMMANDS: Subcommands = {
     ("quote",): Subcommand(
-        "commands.quote_call",
+        "calls.call_commands.quote_call",
         "Show what a call would get now, and cost",
         (
             argument("--account", required=True, metavar="A", help="name, IP or ANI of an account"),
@@ -23,12 +23,12 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("calls",): Subcommand(
-        "call_commands.calls",
+        "calls.call_commands.calls",
         "List the legs under way",
         (LIMIT, SHOW_NUMBERS),
     ),
     ("xdrs",): Subcommand(
-        "call_commands.xdrs",
+        "calls.call_commands.xdrs",
         "List finished legs, or write them as CSV",
         (
             argument("--client", metavar="NAME"),
@@ -41,7 +41,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("explain",): Subcommand(
-        "call_commands.explain_call",
+        "calls.call_commands.explain_call",
         "Tell everything that decided on a call and its price",
         (argument("call", metavar="CALL", help="a call id, session id or leg key in hexadecimal"),),
     ),

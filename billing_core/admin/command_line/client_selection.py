@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from billing_core.admin.client_fields import COMPUTED, FIELDS, Kind, flag
 from billing_core.admin.command_line.arguments import LIMIT, Argument, argument, count
+from billing_core.admin.definitions.client_fields import COMPUTED, FIELDS, Kind, flag
 
 WHERE = "where"
 """What begins the names under which the flags of a selection are parsed."""

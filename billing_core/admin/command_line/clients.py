@@ -24,7 +24,7 @@ UNSET = argument(
 
 SUBCOMMANDS: Subcommands = {
     ("apply",): Subcommand(
-        "commands.apply",
+        "changes.apply_commands.apply",
         "Apply definitions files, showing first what changes",
         (
             argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, as billing.toml"),
@@ -32,7 +32,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("export",): Subcommand(
-        "export_commands.export",
+        "clients.export_commands.export",
         "Write clients, and what they refer to, as a definitions file that can be applied",
         (
             *selection("all"),
@@ -49,17 +49,17 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "list"): Subcommand(
-        "client_commands.clients_list",
+        "clients.client_commands.clients_list",
         "List the clients with their money",
         (STATUS, *PAGING, CSV),
     ),
     ("clients", "search"): Subcommand(
-        "client_commands.clients_search",
+        "clients.client_commands.clients_search",
         "Find clients by any of their fields, and list them",
         (*selection(), *PAGING, CSV),
     ),
     ("clients", "show"): Subcommand(
-        "client_commands.clients_show",
+        "clients.client_commands.clients_show",
         "Show one client",
         (
             NAME,
@@ -71,7 +71,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "new"): Subcommand(
-        "client_edit_commands.clients_new",
+        "clients.client_edit_commands.clients_new",
         "Define a new client; a terminal is asked for what no flag says",
         (
             argument("name", nargs="?", metavar="NAME", help="the client's name"),
@@ -80,7 +80,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "set"): Subcommand(
-        "client_edit_commands.clients_set",
+        "clients.client_edit_commands.clients_set",
         "Set fields of a client, and give others back to his template",
         (
             NAME,
@@ -97,7 +97,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "mass-edit"): Subcommand(
-        "mass_edit_commands.clients_mass_edit",
+        "clients.mass_edit_commands.clients_mass_edit",
         "Set fields of all clients that are selected, showing first what changes",
         (
             *selection(),
@@ -114,17 +114,17 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("clients", "delete"): Subcommand(
-        "client_delete_commands.clients_delete",
+        "clients.client_delete_commands.clients_delete",
         "Delete a client: his panel and accounts are switched off, and all that he has stays",
         (NAME, DRY_RUN),
     ),
     ("clients", "undelete"): Subcommand(
-        "client_delete_commands.clients_undelete",
+        "clients.client_delete_commands.clients_undelete",
         "Give a deleted client back the status, the panel and the accounts that he had",
         (NAME, PARTLY, DRY_RUN),
     ),
     ("clients", "full-delete"): Subcommand(
-        "client_delete_commands.clients_full_delete",
+        "clients.client_delete_commands.clients_full_delete",
         "Remove a client for good, with his money, records and accounts; it cannot be undone",
         (
             NAME,

@@ -14,7 +14,7 @@ EVENT_KINDS = ("low_balance", "blocked", "unbillable", "disconnected", "configur
 
 SUBCOMMANDS: Subcommands = {
     ("events",): Subcommand(
-        "event_commands.events_list",
+        "calls.event_commands.events_list",
         "List what happened: low balances, blocks, unbillable calls, disconnected ones, changed definitions",
         (
             argument("--kind", choices=EVENT_KINDS, help="only of this kind"),

@@ -3,8 +3,8 @@
 from argparse import Namespace
 from collections.abc import Mapping
 
-from billing_core.admin.client_fields import FIELDS, ClientField, Kind
 from billing_core.admin.command_line.arguments import Argument, argument
+from billing_core.admin.definitions.client_fields import FIELDS, ClientField, Kind
 
 SETTING = "set"
 """What begins the names under which flags that set a field are parsed."""

@@ -23,32 +23,32 @@ def _booking(amount: str, *, needs_reason: bool = False) -> tuple[Argument, ...]
 
 SUBCOMMANDS: Subcommands = {
     ("payment",): Subcommand(
-        "ledger_commands.payment",
+        "ledger.ledger_commands.payment",
         "Book a payment; a negative one takes money back",
         _booking('as "12.50"; negative takes money back'),
     ),
     ("refund",): Subcommand(
-        "ledger_commands.refund",
+        "ledger.ledger_commands.refund",
         "Book money given back to a client",
         _booking('what is given back, as "12.50"', needs_reason=True),
     ),
     ("charge",): Subcommand(
-        "ledger_commands.charge",
+        "ledger.ledger_commands.charge",
         "Book something else than calls that a client pays",
         _booking('what is to be paid, as "12.50"', needs_reason=True),
     ),
     ("correction",): Subcommand(
-        "ledger_commands.correction",
+        "ledger.ledger_commands.correction",
         "Put a balance right; a negative amount takes money",
         _booking('as "12.50"; negative takes money', needs_reason=True),
     ),
     ("invoice",): Subcommand(
-        "ledger_commands.invoice",
+        "ledger.ledger_commands.invoice",
         "Book what was invoiced, on the fixed balance alone; a negative amount takes an invoice back",
         _booking('what was invoiced, as "12.50"'),
     ),
     ("transactions",): Subcommand(
-        "ledger_commands.transactions_list",
+        "ledger.ledger_commands.transactions_list",
         "List what changed a client's balance, and the balance it led to",
         (
             NAME,
@@ -58,7 +58,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("rerate",): Subcommand(
-        "ledger_commands.rerate",
+        "ledger.ledger_commands.rerate",
         "Rate ended legs again by today's rates, and post the differences",
         (
             argument("--client", metavar="NAME"),
@@ -69,12 +69,12 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("months", "list"): Subcommand(
-        "ledger_commands.months_list",
+        "ledger.ledger_commands.months_list",
         "List the months of records that are kept, and those that were dropped",
         (),
     ),
     ("months", "drop"): Subcommand(
-        "ledger_commands.months_drop",
+        "ledger.ledger_commands.months_drop",
         "Drop the records of a month, leaving one entry for each client",
         (
             argument("month", metavar="YYYY-MM"),
@@ -82,7 +82,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("verify",): Subcommand(
-        "commands.verify_all",
+        "ledger.ledger_commands.verify_all",
         "Check the rules of the money, and fail when one is broken",
         (),
     ),

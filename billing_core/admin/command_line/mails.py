@@ -12,12 +12,12 @@ _STATES = ("waiting", "sent", "failed")
 
 SUBCOMMANDS: Subcommands = {
     ("mailer",): Subcommand(
-        "mail_commands.mailer",
+        "mail.mail_commands.mailer",
         "Send the mails that wait, until TERM or INT, or once",
         (argument("--once", action="store_true", help="send what is due now, and stop"),),
     ),
     ("mails", "list"): Subcommand(
-        "mail_commands.mails_list",
+        "mail.mail_commands.mails_list",
         "List mails that wait, were sent or failed",
         (
             argument("--client", metavar="NAME"),
@@ -29,12 +29,12 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("mails", "show"): Subcommand(
-        "mail_commands.mails_show",
+        "mail.mail_commands.mails_show",
         "Show one mail",
         (argument("mail", type=count, metavar="ID"),),
     ),
     ("mails", "retry"): Subcommand(
-        "mail_commands.mails_retry",
+        "mail.mail_commands.mails_retry",
         "Let mails that failed be tried again, from the first attempt on",
         (argument("mails", type=count, nargs="+", metavar="ID"),),
     ),

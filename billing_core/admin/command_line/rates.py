@@ -17,7 +17,7 @@ PRICE_JUMP_PERCENT = 50
 
 SUBCOMMANDS: Subcommands = {
     ("rates", "import"): Subcommand(
-        "rates_commands.rates_import",
+        "rates.rates_commands.rates_import",
         "Import a rates file into a rate table, showing first what changes",
         (
             argument("table", metavar="TABLE"),
@@ -41,12 +41,12 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("rates", "history"): Subcommand(
-        "rates_commands.rates_history",
+        "rates.rates_commands.rates_history",
         "List the versions of a rate table",
         (argument("table", metavar="TABLE"), LIMIT),
     ),
     ("rates", "rollback"): Subcommand(
-        "rates_commands.rates_rollback",
+        "rates.rates_commands.rates_rollback",
         "Go back to an earlier version of a rate table",
         (
             argument("table", metavar="TABLE"),
@@ -60,7 +60,7 @@ SUBCOMMANDS: Subcommands = {
         ),
     ),
     ("rates", "lookup"): Subcommand(
-        "rates_commands.rates_lookup",
+        "rates.rates_commands.rates_lookup",
         "Show the rate of a number",
         (
             argument("table", metavar="TABLE"),

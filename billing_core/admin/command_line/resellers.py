@@ -4,12 +4,12 @@ from billing_core.admin.command_line.arguments import LIMIT, Subcommand, Subcomm
 
 SUBCOMMANDS: Subcommands = {
     ("resellers", "list"): Subcommand(
-        "reseller_commands.resellers_list",
+        "clients.reseller_commands.resellers_list",
         "List the resellers as a tree, with the legs under way at each level",
         (LIMIT,),
     ),
     ("resellers", "show"): Subcommand(
-        "reseller_commands.resellers_show",
+        "clients.reseller_commands.resellers_show",
         "Show one reseller",
         (argument("name", metavar="NAME", help="the reseller's name"),),
     ),

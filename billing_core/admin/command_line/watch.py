@@ -4,7 +4,7 @@ from billing_core.admin.command_line.arguments import Subcommand, Subcommands, a
 
 SUBCOMMANDS: Subcommands = {
     ("watch",): Subcommand(
-        "watch_commands.watch",
+        "blocks.watch_commands.watch",
         "Block who does more than a watch allows, until TERM or INT, or once",
         (
             argument("--once", action="store_true", help="look once, and stop"),

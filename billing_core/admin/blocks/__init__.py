@@ -1,0 +1,1 @@
+"""Blocks, and the watches that make them."""

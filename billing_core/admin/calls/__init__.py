@@ -1,0 +1,1 @@
+"""Calls: what one would get, those under way, finished ones, and what happened to them."""

@@ -1,0 +1,1 @@
+"""Changes of definitions: checked, shown, written, audited, and taken back."""

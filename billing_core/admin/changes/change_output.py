@@ -1,0 +1,62 @@
+"""How commands change the definitions, and tell it: first line by line, then how it ended."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from billing_core.admin.changes.changes import Source, change
+from billing_core.admin.database import Database
+from billing_core.admin.definitions.audit import Author, operator
+from billing_core.admin.definitions.difference import Diff
+from billing_core.admin.output import Output
+
+Sources = Callable[[Connection], Sequence[Source]]
+"""Returns what shall be, read once the definitions are locked."""
+
+_WARNINGS_SHOWN_MAX = 20
+_CHANGES_SHOWN_MAX = 1000
+
+
+def carry_out(
+    through: str,
+    sources_of: Sources,
+    database: Database,
+    output: Output,
+    *,
+    dry_run: bool,
+) -> Diff:
+    """Change the definitions by command, showing first what changes; return what did, or would."""
+    return change(
+        database.engine,
+        sources_of,
+        Author(operator(), through),
+        dry_run=dry_run,
+        announce=lambda found: show(found, output),
+    )
+
+
+def show(diff: Diff, output: Output) -> None:
+    """Tell people what is going to change, or would."""
+    if output.is_json:
+        return
+    for line in islice(diff.lines(), _CHANGES_SHOWN_MAX):
+        output.say(line)
+    if (more := len(diff.told) - _CHANGES_SHOWN_MAX) > 0:
+        output.say(f"... and {more} more; --json shows all")
+
+
+def tell(diff: Diff, output: Output, *, dry_run: bool, more: Mapping[str, object] | None = None) -> None:
+    """Tell how it ended; programs get the whole difference here, and *more* beside it."""
+    for warning in islice(
+        (warning for rates in diff.rates for warning in rates.warnings), _WARNINGS_SHOWN_MAX
+    ):
+        output.error(f"warning: {warning}")
+    if output.is_json:
+        output.document({"dry_run": dry_run, **diff.record(), **(more or {})})
+    elif not diff:
+        output.say("nothing to change")
+    elif dry_run:
+        output.say("dry run: nothing was applied")
+    else:
+        output.say(f"applied as catalogue version {diff.version}")

@@ -1,0 +1,1 @@
+"""Clients, their accounts and resellers: listed, searched, shown, exported, edited and deleted."""

@@ -1,0 +1,1 @@
+"""Mails and webhooks: what waits, who sends it, and its history."""

@@ -1,0 +1,1 @@
+"""Rate tables: imported as versions, rolled back and looked up."""
