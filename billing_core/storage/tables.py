@@ -33,6 +33,7 @@ from billing_core.storage.columns import (
     column_text,
 )
 from billing_core.storage.columns import metadata as metadata
+from billing_core.storage.ledger_tables import by_time
 from billing_core.storage.ledger_tables import closed_month as closed_month
 from billing_core.storage.ledger_tables import decision as decision
 from billing_core.storage.ledger_tables import entry as entry
@@ -328,8 +329,8 @@ audit = Table(
 )
 Index("audit_by_object", audit.c.object_kind, audit.c.object_name, audit.c.id)
 Index("audit_by_client", audit.c.client_id, audit.c.id)
-Index("audit_by_version", audit.c.version)
-Index("audit_by_time", audit.c.at)
+by_time("audit_by_version", audit.c.version)
+by_time("audit_by_time", audit.c.at)
 
 REMOVED = "removed"
 """The field of the audit's row that tells that somebody was removed for good."""
