@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from daemon_process import Daemon, Settings, eventually, sql, start
@@ -49,9 +49,9 @@ def pair(text: str) -> bytes:
     return encode("Cisco-AVPair", text)
 
 
-def sip(kind: int, call: str, method: int, *attributes: bytes, seconds_ago: int = 0) -> list[bytes]:
+def sip(kind: int, call: str, method: int, *attributes: bytes, at: datetime | None = None) -> list[bytes]:
     """Return what Kamailio says of a call out of the box, and *attributes* that its extras add."""
-    moment = int((now() - timedelta(seconds=seconds_ago)).timestamp())
+    moment = int((at or now()).timestamp())
     return [
         encode("Acct-Status-Type", kind),
         encode("Acct-Session-Id", call),
@@ -68,10 +68,11 @@ def test_a_call_through_kamailio_costs_the_time_between_start_and_stop_though_pa
     caller, callee, call = daemon.client(), daemon.client(), f"{new_call()}@198.51.100.7"
     asked = encode("User-Name", caller), encode("Called-Station-Id", "442071234567")
     swapped = encode("User-Name", callee), encode("Called-Station-Id", caller)
+    ended_at = now()
     with daemon.switch(KAMAILIO) as switch:
         accept = switch.ask(switch.access(pair(f"call-id={call}"), user=caller))
-        switch.ask(switch.accounting(*sip(START, call, 1, *asked, seconds_ago=61)))
-        switch.ask(switch.accounting(*sip(STOP, call, 8, *swapped)))
+        switch.ask(switch.accounting(*sip(START, call, 1, *asked, at=ended_at - timedelta(seconds=61))))
+        switch.ask(switch.accounting(*sip(STOP, call, 8, *swapped, at=ended_at)))
 
     assert b"session_max_time#1000" in accept.octets
     assert (daemon.billing.money(caller), daemon.billing.money(callee)) == (("-0.61", "0", 0), ("0", "0", 0))
