@@ -493,6 +493,18 @@ def test_an_event_is_posted_signed_and_as_readme_says(post: Post, posts: Posts) 
     assert post.send() == Pass(), "nothing is posted twice"
 
 
+def test_a_block_is_posted_as_one_and_its_facts_name_nothing_else_so(post: Post, posts: Posts) -> None:
+    facts = {"blocked": "account", "value": "1001", "kind": "of old", "id": 0}
+    with post.billing.engine.begin() as connection:
+        outbox.put_blocked(connection, NOW, 1, facts, is_mailed=False)
+    post.send()
+
+    ((_, headers, body),) = posts.posted
+    told = json.loads(body)
+    assert (told["kind"], told["blocked"], told["value"]) == ("blocked", "account", "1001")
+    assert headers["X-Billing-Delivery"] == str(told["id"])
+
+
 @pytest.mark.parametrize(
     ("status", "state"),
     [(503, "waiting"), (404, "waiting"), (302, "waiting"), (400, "failed"), (204, "sent")],

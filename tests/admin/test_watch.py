@@ -255,7 +255,7 @@ def test_the_noc_of_a_client_who_wants_it_is_told_and_so_is_the_log(watched: Bil
     assert tuple(mail)[:4] == ("blocked", "email", 1, "waiting")
     assert mail.facts == {
         "client": ALICE,
-        "kind": "account",
+        "blocked": "account",
         "value": "alice",
         "watch": "fraud",
         "reason": '1 failed call within 60 minutes, watch "fraud" allows 0',

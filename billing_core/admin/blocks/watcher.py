@@ -109,7 +109,7 @@ def _blocked(change: blocks.BlockChange, watch: Watch, offender: _Offender) -> I
     expires_at = block["expires_at"]
     facts = {
         "client": offender.client,
-        "kind": kind.value,
+        "blocked": kind.value,
         "value": value,
         "reason": reason,
         "watch": watch.name,

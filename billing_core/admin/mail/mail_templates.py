@@ -50,7 +50,7 @@ KINDS = {
         "noc_email",
         {
             "client": "Customer A",
-            "kind": "account",
+            "blocked": "account",
             "value": "customer-a",
             "reason": '12 failed calls within 60 minutes, watch "failures" allows 10',
             "watch": "failures",

@@ -126,9 +126,9 @@ class Mailer:
             "kind": found.kind,
             "at": instant(found.created_at),
             "client_id": found.client_id,
-            **found.facts,
         }
-        body = json.dumps(told)
+        # What every event has is not for the facts of one kind to say.
+        body = json.dumps(told | found.facts | told)
         outcome = self._webhook.send(body, f"{found.event_id}")
         return Attempt(outcome, self._webhook.recipient, found.kind, body)
 
