@@ -17,23 +17,38 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], output: Output) -> None:
     """Write *records* to *path*, or to stdout; a file is written whole or not at all.
 
-    Half a list would be taken for a whole one. Raises CommandError.
+    Half a list would be taken for a whole one. Pipes and devices are written to.
+    Raises CommandError.
     """
     if output.is_json:
         raise CommandError("--csv and --json exclude each other: choose one")
     if path == STDOUT:
         write_csv(sys.stdout, records, columns)
         return
-    part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            count = write_csv(file, records, columns)
-        part.replace(path)
+        # Put in its place, a file would take that of /dev/stdout for the whole machine.
+        write = _write_whole if path.is_file() or not path.exists() else _write_to
+        count = write(path, records, columns)
     except OSError as error:
         raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
+    output.say(f"{path}: {count} records")
+
+
+def _write_whole(path: Path, records: Iterable[Record], columns: Iterable[str]) -> int:
+    """Write a file beside *path*, and put it there when it is whole; a link goes on naming its file."""
+    target = path.resolve()
+    part = target.with_name(f"{target.name}.part")
+    try:
+        count = _write_to(part, records, columns)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-    output.say(f"{path}: {count} records")
+    return count
+
+
+def _write_to(path: Path, records: Iterable[Record], columns: Iterable[str]) -> int:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        return write_csv(file, records, columns)
 
 
 def write_csv(file: TextIO, records: Iterable[Record], columns: Iterable[str]) -> int:

@@ -1,6 +1,7 @@
 """`billing xdrs --csv`: every column, exact quoting, and nothing that a spreadsheet would run."""
 
 import csv
+import os
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -83,6 +84,24 @@ def test_a_file_is_written_whole_and_counted(busy: Billing) -> None:
 
     assert (result.code, result.out) == (0, f"{path}: 4 records\n")
     assert path.read_bytes().decode() == busy("xdrs", "--csv").out
+    assert list(busy.directory.glob("*.part")) == []
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(busy: Billing) -> None:
+    pipe = busy.directory / "pipe"
+    os.mkfifo(pipe)
+    kept = busy.directory / "kept.csv"
+    link = busy.directory / "link.csv"
+    link.symlink_to(kept)
+
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    piped = busy("xdrs", "--csv", str(pipe))
+    through_pipe = os.read(reader, 1 << 16)
+    os.close(reader)
+    busy("xdrs", "--csv", str(link))
+
+    assert (piped.code, pipe.is_fifo(), link.is_symlink()) == (0, True, True)
+    assert through_pipe == kept.read_bytes() == busy("xdrs", "--csv").out.encode()
     assert list(busy.directory.glob("*.part")) == []
 
 
