@@ -56,6 +56,14 @@ def test_the_same_reference_books_once(paying: Billing) -> None:
     assert paying.sql("SELECT count(*) FROM entry") == [(1,)]
 
 
+def test_an_empty_reference_is_refused_since_it_would_not_keep_a_second_one_out(paying: Billing) -> None:
+    for reference in ("", " "):
+        result = paying("payment", "Customer A", "10", "--reference", reference)
+        assert (result.code, result.err.startswith("--reference")) == (1, True)
+
+    assert paying.sql("SELECT count(*) FROM entry") == [(0,)]
+
+
 def test_another_amount_under_the_same_reference_is_an_error(paying: Billing) -> None:
     paying("payment", "Customer A", "10", "--reference", "bank-1")
 

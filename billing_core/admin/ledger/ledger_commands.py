@@ -8,7 +8,7 @@ from billing_core.admin.database import Database
 from billing_core.admin.definitions.audit import operator
 from billing_core.admin.ledger import months, payments, transactions, verify
 from billing_core.admin.ledger.rerate import COLUMNS, Rerating, Scope, Summary
-from billing_core.admin.output import FAILED, OK, Output, readable
+from billing_core.admin.output import FAILED, OK, CommandError, Output, readable
 from billing_core.ledger import EntryKind
 from billing_core.money import plain
 from billing_core.storage import schema
@@ -42,6 +42,9 @@ def invoice(arguments: Namespace, database: Database, output: Output) -> int:
 
 
 def _book(kind: EntryKind, arguments: Namespace, database: Database, output: Output) -> int:
+    if arguments.reference is not None and not arguments.reference.strip():
+        # What a script did not fill in would let the same money be booked again.
+        raise CommandError("--reference is empty; name what makes this entry the only one, or leave it out")
     order = payments.Order(
         kind,
         arguments.name,
