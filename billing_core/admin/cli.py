@@ -3,6 +3,7 @@
 0: done. 1: an expected failure, told in a sentence. 2: the command line itself is wrong.
 """
 
+import errno
 import os
 import sys
 from argparse import Namespace
@@ -22,6 +23,7 @@ from billing_core.storage.schema import SchemaError
 
 Command = Callable[[Namespace, Database, Output], int]
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _INTERRUPTED = 130  # As shells tell that SIGINT ended a program.
 
 
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(chosen.json)
     try:
         with opened(chosen.config) as database:
-            return command(chosen.run)(chosen, database, output)
+            code = command(chosen.run)(chosen, database, output)
+            sys.stdout.flush()
+            return code
     except (CommandError, SettingsError, SchemaError, EmbeddedServerError) as error:
         output.error(str(error))
     except UnicodeEncodeError:
@@ -42,14 +46,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{chosen.config / FILE_NAME}: the database of database.url fails: {reason}; "
             "see that it runs and that the URL is right"
         )
-    except BrokenPipeError:
-        # Whoever reads stdout has seen enough; the interpreter must not stumble over it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _stdout_failed(error, output)
     except EOFError:
         output.error("the terminal was closed before all questions were answered; nothing was changed")
     except KeyboardInterrupt:
         return _INTERRUPTED
     return FAILED
+
+
+def _stdout_failed(error: OSError, output: Output) -> None:
+    """Tell that stdout is full, or nothing when its reader has seen enough; raise any other error."""
+    if error.errno not in (errno.EPIPE, *_NO_SPACE):
+        raise error
+    # The interpreter must not stumble over it again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno != errno.EPIPE:
+        output.error(
+            f"standard output cannot be written: {error.strerror}; what it was to tell is incomplete"
+        )
 
 
 def command(run: str) -> Command:

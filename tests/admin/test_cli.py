@@ -151,6 +151,18 @@ def test_an_argument_that_is_not_text_is_told_in_a_sentence(billing: Billing) ->
     assert result.err.startswith("an argument is not UTF-8 text")
 
 
+@pytest.mark.parametrize(
+    "arguments", [["clients", "list"], ["clients", "list", "--csv"], ["export", "--json"]]
+)
+def test_a_full_disk_is_told_in_a_sentence(billing: Billing, arguments: list[str]) -> None:
+    program = [sys.executable, "-m", "billing_core.admin.cli", "--config", str(billing.directory), *arguments]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("standard output cannot be written: No space left on device")
+
+
 def test_other_tables_of_the_daemons_file_do_not_matter(billing: Billing) -> None:
     with (billing.directory / "radiusd.toml").open("a", encoding="utf-8") as config:
         config.write('[radius]\nno_such_key = 1\n[limits]\nother = "x"\n')
