@@ -69,7 +69,8 @@ def _printable(text: str) -> str:
 
 def _name(text: str) -> str:
     if not text or text != text.strip() or len(text) > 255:
-        raise ValueError("must be 1 to 255 characters without spaces around them")
+        told = text if len(text) <= 40 else f"{text[:40]}..."
+        raise ValueError(f'"{told}" must be 1 to 255 characters without spaces around them')
     return text
 
 

@@ -87,9 +87,19 @@ def test_what_cannot_be_is_told_by_account_and_flag(defined: Billing) -> None:
     ids = [str(row.id) for row in defined.sql("SELECT id FROM account ORDER BY id")]
     refused = {
         ("add", "B", "--name", "3003"): "client B, account 3003: --password: missing",
-        ("add", "B", "--capacity", "3"): "recognises no call; give a name and password, an ip or an ani",
-        ("add", "B", "--ip", "192.0.2.1"): 'of client "A" fit the same calls',
-        ("add", "A", "--ip", "192.0.2.1"): "fit the same calls",
+        (
+            "add",
+            "B",
+            "--capacity",
+            "3",
+        ): "client B, new account: recognises no call; give a name and password, an ip or an ani",
+        ("add", "B", "--ip", "192.0.2.1"): (
+            'account "192.0.2.1" of client "B" and account "192.0.2.1" of client "A" fit the same calls'
+        ),
+        ("set", "A", "1001", "--id", "999", "--term", "true"): 'client "A" has no account "1001" with id 999',
+        ("add", "A", "--ip", "192.0.2.1"): (
+            'account ip "192.0.2.1" of client "A" and account ip "192.0.2.1" of client "A" fit the same calls'
+        ),
         ("add", "B", "--ip", "10.0.0.300"): 'client B, account 10.0.0.300: --ip: "10.0.0.300" is not an IP',
         ("add", "B", "--ani", "44", "--capacity", "x"): '--capacity: "x" is not a whole number',
         ("add", "B", "--ani", "44", "--orig", "on"): '--orig: "on" is neither "true" nor "false"',

@@ -87,3 +87,5 @@ def test_what_never_was_is_told_rather_than_not_found(changed: Billing) -> None:
     assert (of_client.code, of_kind.code) == (1, 1)
     assert 'client "Aa" is not known' in of_client.err
     assert '"clients" is no kind of object; did you mean "client"?' in of_kind.err
+    told = changed("audit", "--object", "?", "A").err
+    assert told.count("watch") == 1, "each kind is named once"

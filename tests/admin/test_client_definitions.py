@@ -162,10 +162,13 @@ def test_the_audit_says_whom_a_change_concerns_and_in_which_version(billing: Bil
         ('credit = "1234567890"', "credit: "),
         ('low_balance = { notify_client = "1e3" }', "low_balance.notify_client: "),
         ('low_balance = { threshold = "5" }', "low_balance: client"),
-        ('autoinvoicing = { last_invoiced = "2026-02-30" }', "autoinvoicing.last_invoiced: must be a date"),
+        (
+            'autoinvoicing = { last_invoiced = "2026-02-30" }',
+            'autoinvoicing.last_invoiced: "2026-02-30" is not a date',
+        ),
         (
             "autoinvoicing = { last_invoiced = 2026-02-01T10:00:00 }",
-            "autoinvoicing.last_invoiced: must be a date",
+            'autoinvoicing.last_invoiced: "2026-02-01 10:00:00" is not a date',
         ),
         ('rate_notification = { format = "pdf" }', "rate_notification.format: "),
         ('auto_payment = { extra_amount = "-1" }', "auto_payment.extra_amount: "),

@@ -92,6 +92,15 @@ def test_an_existing_client_is_not_made_new(defined: Billing) -> None:
         (("--rate-table", "Retial"), 'client A: --rate-table: there is no rate table "Retial"; did you mean'),
         (("--low-balance-threshold", "5"), "client A: --low-balance: client"),
         (("--unset", "credti"), 'client A: --unset: "credti" is not a field'),
+        (
+            ("--unset", "concurrency.policy"),
+            'client A: --unset: "concurrency.policy" is set and unset with all of "concurrency"',
+        ),
+        (
+            ("--autoinvoicing-last-invoiced", "2026-02-30"),
+            '--autoinvoicing-last-invoiced: "2026-02-30" is not a',
+        ),
+        (("--tags", "a,,b"), 'client A: --tags: "" must be 1 to 255 characters'),
         (("--currency", ""), "client A: --currency: missing"),
         ((), "nothing is named to be set"),
     ],
@@ -245,5 +254,5 @@ def test_a_name_that_another_has_is_refused_and_changes_nothing(defined: Billing
     result = defined("clients", "set", "A", "--name", "B", "--credit", "1")
 
     assert result.err == 'client A: --name: "B" is the name of another client\n'
-    assert "client  x: --name: must be" in defined("clients", "set", "A", "--name", " x").err
+    assert 'client  x: --name: " x" must be' in defined("clients", "set", "A", "--name", " x").err
     assert [row.name for row in defined.sql("SELECT name FROM client ORDER BY id")] == ["A", "B"]

@@ -186,7 +186,10 @@ REFUSED = (
     (("--capacity", "10..5"), '--capacity: "10..5" holds nothing: 5 is before 10'),
     (("--live", ".."), '--live: ".." has no end; write one value, or a range as 5..10, ..10 or 5..'),
     (("--live", "-1..x"), '--live: "x" is not an amount'),
-    (("--autoinvoicing-last-invoiced", "2026-02-30"), "--autoinvoicing-last-invoiced: must be a date"),
+    (
+        ("--autoinvoicing-last-invoiced", "2026-02-30"),
+        '--autoinvoicing-last-invoiced: "2026-02-30" is not a date',
+    ),
     (("--postpaid", "yes"), '--postpaid: "yes" is neither "true" nor "false"'),
     (("--hidden-numbers", ""), '--hidden-numbers: "" is neither "true" nor "false"'),
     (("--currency", "eur"), '--currency: "eur" is not a currency of ISO 4217'),

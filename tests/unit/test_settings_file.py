@@ -93,7 +93,7 @@ def test_every_fault_is_reported_at_once_with_its_line_and_key():
         'town.toml:8: shop.prices: "0,05" has a comma; use a point, and nothing between thousands',
         'town.toml:10: shop.zone: "Europe/Pari" is not an IANA time zone, such as "Europe/Paris"'
         '; did you mean "Europe/Paris"?',
-        "town.toml:12: shop.name: must be 1 to 255 characters without spaces around them",
+        'town.toml:12: shop.name: " x" must be 1 to 255 characters without spaces around them',
         "town.toml:13: shop.open: must be true or false without quotes, not a string",
     ]
 

@@ -42,7 +42,7 @@ class _Claim:
     def __str__(self) -> str:
         prefix = self.account.fields["tech_prefix"]
         with_prefix = f' with tech prefix "{prefix}"' if prefix else ""
-        at = f" ({self.place})" if self.place else ""
+        at = f" ({self.place})" if self.place and self.place.line else ""
         return f'account "{label(self.account)}"{with_prefix} of client "{self.client}"{at}'
 
     def marks(self) -> Iterator[tuple[str, ...]]:

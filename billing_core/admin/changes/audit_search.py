@@ -24,7 +24,6 @@ _KINDS = (
     "client",
     "account",
     "block",
-    "watch",
 )
 
 

@@ -117,7 +117,8 @@ class _FlagDocument(Document):
         name = f"{kind} {table['name']}" if "name" in table else str(kind)
         if keys[:1] == ["account"] and len(keys) > 1:
             account = table["account"][keys[1]]
-            name += f", account {account.get('name') or account.get('ip') or account.get('ani')}"
+            called = account.get("name") or account.get("ip") or account.get("ani")
+            name += f", account {called}" if called else ", new account"
             keys = keys[2:]
         key = ".".join(part for part in keys if isinstance(part, str))
         return Fault(name, 0, flag(key) if key else "", message)

@@ -92,4 +92,8 @@ def _chosen(name: str, items: list[Item], wanted: str, id: int | None) -> Item:
         raise CommandError(
             f'client "{name}" has {len(found)} accounts "{wanted}"; choose one with --id: {told}'
         )
+    if id is not None and wanted in map(label, items):
+        raise CommandError(
+            f'client "{name}" has no account "{wanted}" with id {id}; see: billing accounts list'
+        )
     raise CommandError(f'client "{name}" has no account "{wanted}"{nearest(wanted, map(label, items))}')

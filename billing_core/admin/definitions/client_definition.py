@@ -196,4 +196,7 @@ def named_fields(word: str) -> tuple[str, ...]:
         return (word,)
     if parts := tuple(key for key in FIELDS if key.startswith(f"{word}.")):
         return parts
+    if word in FIELDS:
+        section = word.partition(".")[0]
+        raise ValueError(f'"{word}" is set and unset with all of "{section}"; unset "{section}"')
     raise ValueError(f'"{word}" is not a field of clients{nearest(word, [*FIELDS, *WHOLE_SECTIONS])}')

@@ -149,7 +149,8 @@ def ambiguous_accounts(document: Document) -> Iterator[Fault]:
 
 
 def _ambiguity(document: Document, label: str, other: KeyPath, other_label: str) -> str:
+    line = document.line_of(other)
+    at = f" (line {line})" if line else ""
     return (
-        f"{label} and {other_label} (line {document.line_of(other)}) fit the same calls;"
-        " give one another tech_prefix, or switch one off"
+        f"{label} and {other_label}{at} fit the same calls; give one another tech_prefix, or switch one off"
     )

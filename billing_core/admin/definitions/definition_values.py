@@ -140,7 +140,7 @@ def day(value: object) -> date:
             return date.fromisoformat(value)
     except ValueError:
         pass
-    raise ValueError('must be a date, such as "2026-12-31"')
+    raise ValueError(f'"{value}" is not a date, such as "2026-12-31"')
 
 
 def _panel_password(text: str) -> str:

@@ -39,9 +39,14 @@ class Place:
         """Return a place below this one."""
         return Place(self.document, (*self.path, *keys))
 
+    @property
+    def line(self) -> int:
+        """Return the line in the file, or 0 where no file says it."""
+        return self.document.line_of(self.path)
+
     def __str__(self) -> str:
         """Write the place as `file:line`."""
-        return f"{self.document.file}:{self.document.line_of(self.path)}"
+        return f"{self.document.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
