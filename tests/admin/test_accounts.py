@@ -83,6 +83,18 @@ def test_one_account_is_changed_and_stays_the_same_one(defined: Billing) -> None
     ]
 
 
+def test_an_account_of_a_deleted_client_is_not_switched_on(defined: Billing) -> None:
+    defined("clients", "delete", "A")
+
+    switched = defined("accounts", "set", "A", "1001", "--orig", "true")
+    added = defined("accounts", "add", "A", "--ip", "192.0.2.9")
+    changed = defined("accounts", "set", "A", "1001", "--orig", "false", "--capacity", "2")
+
+    told = 'client "A" is deleted, so no account of his can be on; see: billing clients undelete\n'
+    assert [(result.code, result.err) for result in (switched, added)] == [(1, told)] * 2
+    assert (changed.code, defined.version()) == (0, 3)
+
+
 def test_what_cannot_be_is_told_by_account_and_flag(defined: Billing) -> None:
     ids = [str(row.id) for row in defined.sql("SELECT id FROM account ORDER BY id")]
     refused = {

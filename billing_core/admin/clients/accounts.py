@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
 
 def added(connection: Connection, name: str, fields: Fields) -> Source:
     """Return what gives a client one more account; the caller has locked the definitions."""
-    known = [account_table(item) for item in _accounts(connection, name)]
+    known = [account_table(item) for item in _accounts(connection, name, {"orig": True, **fields})]
     return _source(name, [*known, fields])
 
 
@@ -67,7 +67,7 @@ def changed(connection: Connection, name: str, wanted: str, id: int | None, fiel
 
     The caller has locked the definitions. Raises CommandError unless it is exactly one.
     """
-    items = _accounts(connection, name)
+    items = _accounts(connection, name, fields)
     chosen = _chosen(name, items, wanted, id)
     tables = [account_table(item) for item in items]
     return _source(name, [{**table, **fields} if table["id"] == chosen.id else table for table in tables])
@@ -78,8 +78,12 @@ def _source(name: str, accounts: list[dict[str, Any]]) -> Source:
     return Source(definitions_of([Edit(name, accounts=tables)]))
 
 
-def _accounts(connection: Connection, name: str) -> list[Item]:
-    found_client(connection, name)
+def _accounts(connection: Connection, name: str, wanted: Fields) -> list[Item]:
+    """Return the accounts of a client; raise CommandError where *wanted* asks one of a deleted one to be on."""
+    if found_client(connection, name).status == "deleted" and (wanted.get("orig") or wanted.get("term")):
+        raise CommandError(
+            f'client "{name}" is deleted, so no account of his can be on; see: billing clients undelete'
+        )
     return inventory(connection, {name}).accounts[name]
 
 
