@@ -79,7 +79,7 @@ def _source(name: str, accounts: list[dict[str, Any]]) -> Source:
 
 
 def _accounts(connection: Connection, name: str, wanted: Fields) -> list[Item]:
-    """Return the accounts of a client; raise CommandError where *wanted* asks one of a deleted one to be on."""
+    """Return his accounts; raise CommandError where *wanted* asks one of a deleted client to be on."""
     if found_client(connection, name).status == "deleted" and (wanted.get("orig") or wanted.get("term")):
         raise CommandError(
             f'client "{name}" is deleted, so no account of his can be on; see: billing clients undelete'
