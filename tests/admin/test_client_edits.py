@@ -183,6 +183,24 @@ def test_the_version_that_was_looked_at_can_be_named(defined: Billing) -> None:
     assert defined("clients", "set", "A", "--credit", "4", "--if-version", "2").code == 0
 
 
+def test_a_version_that_is_still_to_come_guards_nothing_and_is_refused(defined: Billing) -> None:
+    result = defined("clients", "set", "A", "--credit", "4", "--if-version", "99")
+
+    assert (result.code, result.err) == (
+        1,
+        "client A: --if-version: there is no version 99 yet; the newest is 1\n",
+    )
+
+
+def test_a_deleted_client_is_not_set_active_without_his_accounts(defined: Billing) -> None:
+    defined("clients", "delete", "A")
+
+    result = defined("clients", "set", "A", "--status", "active")
+
+    assert "give him back as he was with: billing clients undelete" in result.err
+    assert kept(defined, "A")["status"] == "deleted"
+
+
 def test_a_password_is_read_from_standard_input_and_not_kept_anywhere(
     defined: Billing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,8 +202,11 @@ def _shared_logins(connection: Connection, after: Desired) -> Iterator[Fault]:
 
 def _changed_meanwhile(connection: Connection, before: Inventory, after: Desired) -> Iterator[Fault]:
     """Find clients who are no longer as they were when their definition was written."""
+    newest = connection.execute(select(tables.catalogue.c.version)).scalar_one() if after.expected else 0
     for name, version in after.expected.items():
         known = before.clients.get(name)
+        if version > newest and (place := after.place(("client", name), "if_version")):
+            yield place.fault(f"there is no version {version} yet; the newest is {newest}")
         is_same = (
             after.inventory.clients[name] is known and after.inventory.accounts[name] == before.accounts[name]
         )
@@ -213,7 +216,7 @@ def _changed_meanwhile(connection: Connection, before: Inventory, after: Desired
             yield place.fault(
                 f'client "{name}" was changed after version {version}:'
                 f" {_changes(connection, known, version)};"
-                f" look at him as he is now, and then write if_version = {known.version}, or leave it out"
+                f" look at him as he is now, in version {known.version}, and decide again"
             )
 
 

@@ -15,6 +15,7 @@ from billing_core.admin.database import Database
 from billing_core.admin.definitions.client_fields import FIELDS, Kind
 from billing_core.admin.found import found_client
 from billing_core.admin.output import OK, CommandError, Output
+from billing_core.client import Status
 from billing_core.settings import SettingsError
 from billing_core.storage.tables import client
 
@@ -58,8 +59,15 @@ def clients_set(arguments: Namespace, database: Database, output: Output) -> int
         raise CommandError("nothing is named to be set; see: billing clients set --help")
     with database.engine.connect() as connection:
         # If somebody changes him while we wait for our turn, we know him no longer.
-        seen = found_client(connection, arguments.name).changed_in
-    edit = Edit(name, values, unset, seen if arguments.if_version is None else arguments.if_version)
+        known = found_client(connection, arguments.name)
+    if known.status == Status.DELETED and values.get("status", Status.DELETED.value) != Status.DELETED:
+        raise CommandError(
+            f'client "{known.name}" is deleted, and his accounts are off; give him back as he was with:'
+            " billing clients undelete"
+        )
+    edit = Edit(
+        name, values, unset, known.changed_in if arguments.if_version is None else arguments.if_version
+    )
 
     def sources(connection: Connection) -> Sequence[Source]:
         found_client(connection, arguments.name)
