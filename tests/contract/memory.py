@@ -31,7 +31,6 @@ class MemoryStorage:
     disconnects: dict[tuple[bytes, int], Disconnect] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     reboots_done: set[int] = field(default_factory=set)
-    version: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
