@@ -18,8 +18,7 @@ def block_add(arguments: Namespace, database: Database, output: Output) -> int:
     if output.is_json:
         output.document(added)
     else:
-        until = f"until {readable(added['expires_at'])}" if added["expires_at"] else "until removed"
-        output.say(f"block {added['id']}: {_words(added)} is blocked {until}")
+        output.say(told(added))
     return OK
 
 
@@ -46,6 +45,12 @@ def block_remove(arguments: Namespace, database: Database, output: Output) -> in
         for row in removed:
             output.say(f"block {row['id']}: {_words(row)} is no longer blocked by it")
     return OK
+
+
+def told(block: Record) -> str:
+    """Say what a new block bars, and until when."""
+    until = f"until {readable(block['expires_at'])}" if block["expires_at"] else "until removed"
+    return f"block {block['id']}: {_words(block)} is blocked {until}"
 
 
 def _words(row: Record) -> str:

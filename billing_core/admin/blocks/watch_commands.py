@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin.blocks import watcher
+from billing_core.admin.blocks.block_commands import told
 from billing_core.admin.database import Database
 from billing_core.admin.output import OK, CommandError, Output, Record, readable
 from billing_core.admin.stopping import until_stopped
@@ -52,6 +53,4 @@ def _serve(engine: Engine, stopping: threading.Event, seconds: int, output: Outp
 
 def _say(found: Iterable[Record], output: Output) -> None:
     for block in found:
-        until = f"until {readable(block['expires_at'])}" if block["expires_at"] else "until removed"
-        what = f"{block['kind']} {readable(block['value'])}"
-        output.say(f"block {block['id']}: {what} is blocked {until}: {readable(block['reason'])}")
+        output.say(f"{told(block)}: {readable(block['reason'])}")
