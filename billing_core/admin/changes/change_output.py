@@ -9,7 +9,7 @@ from billing_core.admin.changes.changes import Source, change
 from billing_core.admin.database import Database
 from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.definitions.difference import Diff
-from billing_core.admin.output import Output
+from billing_core.admin.output import OK, Output
 
 Sources = Callable[[Connection], Sequence[Source]]
 """Returns what shall be, read once the definitions are locked."""
@@ -34,6 +34,15 @@ def carry_out(
         dry_run=dry_run,
         announce=lambda found: show(found, output),
     )
+
+
+def change_and_tell(
+    through: str, sources_of: Sources, database: Database, output: Output, *, dry_run: bool
+) -> int:
+    """Change the definitions by command, tell all of it, and return how the command ends."""
+    diff = carry_out(through, sources_of, database, output, dry_run=dry_run)
+    tell(diff, output, dry_run=dry_run)
+    return OK
 
 
 def show(diff: Diff, output: Output) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from billing_core.admin import prompts
-from billing_core.admin.changes import change_output
+from billing_core.admin.changes.change_output import change_and_tell
 from billing_core.admin.changes.changes import Source
 from billing_core.admin.clients import accounts
 from billing_core.admin.command_line.fields import SETTING, given
@@ -29,7 +29,9 @@ def accounts_add(arguments: Namespace, database: Database, output: Output) -> in
     def sources(connection: Connection) -> Sequence[Source]:
         return [accounts.added(connection, arguments.client, fields)]
 
-    return _change(f"accounts add {arguments.client}", sources, arguments, database, output)
+    return change_and_tell(
+        f"accounts add {arguments.client}", sources, database, output, dry_run=arguments.dry_run
+    )
 
 
 def accounts_set(arguments: Namespace, database: Database, output: Output) -> int:
@@ -42,15 +44,7 @@ def accounts_set(arguments: Namespace, database: Database, output: Output) -> in
         return [accounts.changed(connection, arguments.client, arguments.account, arguments.id, fields)]
 
     through = f"accounts set {arguments.client} {arguments.account}"
-    return _change(through, sources, arguments, database, output)
-
-
-def _change(
-    through: str, sources: change_output.Sources, arguments: Namespace, database: Database, output: Output
-) -> int:
-    diff = change_output.carry_out(through, sources, database, output, dry_run=arguments.dry_run)
-    change_output.tell(diff, output, dry_run=arguments.dry_run)
-    return OK
+    return change_and_tell(through, sources, database, output, dry_run=arguments.dry_run)
 
 
 def _fields(arguments: Namespace, output: Output) -> Fields:

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from billing_core.admin import prompts
-from billing_core.admin.changes import change_output
+from billing_core.admin.changes.change_output import change_and_tell
 from billing_core.admin.changes.changes import Source
 from billing_core.admin.changes.client_edits import Edit, definitions_of, written
 from billing_core.admin.command_line.fields import SETTING, given
 from billing_core.admin.database import Database
 from billing_core.admin.definitions.client_fields import FIELDS, Kind
 from billing_core.admin.found import found_client
-from billing_core.admin.output import OK, CommandError, Output
+from billing_core.admin.output import CommandError, Output
 from billing_core.client import Status
 from billing_core.settings import SettingsError
 from billing_core.storage.tables import client
@@ -48,7 +48,7 @@ def clients_new(arguments: Namespace, database: Database, output: Output) -> int
             raise CommandError(f'client "{name}" exists already; change him with: billing clients set')
         return [Source(definitions_of([Edit(name, values)]))]
 
-    return _change(f"clients new {name}", sources, arguments, database, output)
+    return change_and_tell(f"clients new {name}", sources, database, output, dry_run=arguments.dry_run)
 
 
 def clients_set(arguments: Namespace, database: Database, output: Output) -> int:
@@ -74,15 +74,9 @@ def clients_set(arguments: Namespace, database: Database, output: Output) -> int
         renames = {arguments.name: name} if name != arguments.name else {}
         return [Source(definitions_of([edit]), renames=renames)]
 
-    return _change(f"clients set {arguments.name}", sources, arguments, database, output)
-
-
-def _change(
-    through: str, sources: change_output.Sources, arguments: Namespace, database: Database, output: Output
-) -> int:
-    diff = change_output.carry_out(through, sources, database, output, dry_run=arguments.dry_run)
-    change_output.tell(diff, output, dry_run=arguments.dry_run)
-    return OK
+    return change_and_tell(
+        f"clients set {arguments.name}", sources, database, output, dry_run=arguments.dry_run
+    )
 
 
 def _values(arguments: Namespace, output: Output) -> dict[str, Any]:
