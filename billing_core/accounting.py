@@ -29,6 +29,10 @@ class Report:
     `leg_keys` are the names under which the leg may be known, the best first. `event_at` is the
     record's own date, absent when it has none; `delay_seconds` how long it waited in the switch.
     A Start that `is_before_answer` was sent when the call began to be routed, and dates no answer.
+    `tags` tell its dialog from others of one call id, in any order (both of SIP's, a channel); `call_type`
+    is the side from which it is seen (telephony, VoIP). `linked` is the leg that our Class names, without
+    a generation if it is of an older form. At a switch whose `numbers_change`, a number proves nothing;
+    `overrun_is_charged` charges time that cannot be true, too.
     """
 
     kind: Kind
@@ -52,6 +56,11 @@ class Report:
     disconnect_cause: str | None = None
     can_disconnect: bool = False
     is_before_answer: bool = False
+    tags: tuple[str, ...] = ()
+    call_type: str = ""
+    linked: tuple[bytes, int | None] | None = None
+    numbers_change: bool = False
+    overrun_is_charged: bool = False
 
     @property
     def further_key(self) -> bytes:

@@ -38,6 +38,8 @@ class AuthorizationRequest:
     `termination_address` is the vendor's to whom the call will go, if the switch knows him already.
     With `authentication_only` the switch asks who somebody is, with `name_is_trusted` it has seen to
     that itself. `barred` says why nobody may use an account this way, whatever he proves.
+    `tags` tell its dialog from others of one call id, as far as the switch tells (SIP's From tag, a channel).
+    `unheard_seconds` is how long a grant is kept that is never heard of, None: as long as it was granted for.
     """
 
     nas: str
@@ -57,6 +59,8 @@ class AuthorizationRequest:
     authentication_only: bool = False
     name_is_trusted: bool = False
     barred: str = ""
+    tags: tuple[str, ...] = ()
+    unheard_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from billing_core.balance import Balance
+from billing_core.call_event import CallEvent
 from billing_core.capacity import Counter, CounterKey
 from billing_core.denial import Denial
 from billing_core.ledger import Entry
@@ -111,7 +112,8 @@ class Changes:
 
     `at` is the moment of the turn: it dates the entries, and tells when the xDRs were recorded, so that
     both are kept, and dropped one day, with the same month. `disconnects` are legs that their switches
-    are to end. `warned` are the bits of balances that change, `notices` those who are to be told.
+    are to end. `warned` are the bits of balances that change, `notices` those who are to be told, `events`
+    what an admin should know of single calls.
     """
 
     sessions: dict[bytes, Session] = field(default_factory=dict)
@@ -125,6 +127,7 @@ class Changes:
     disconnects: list[Disconnect] = field(default_factory=list)
     warned: dict[int, int] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    events: list[CallEvent] = field(default_factory=list)
     at: datetime | None = None
 
     def __bool__(self) -> bool:
