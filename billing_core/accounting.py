@@ -8,10 +8,6 @@ from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.session import Facts, Leg, Session, State, leg_key
 
-# A clock may be off by this much before a record is taken for one of another call (RFC 5080 section 2.2.2
-# leaves the identification of sessions to the server).
-GENERATION_TOLERANCE = timedelta(seconds=120)
-
 
 class Kind(Enum):
     """Acct-Status-Type: RFC 2866 section 5.1; Failed (15) is what SIP proxies send for a call that failed."""
@@ -26,7 +22,7 @@ class Kind(Enum):
 class Report:
     """An accounting record about one leg, as its dialect reads it.
 
-    `leg_keys` are the names under which the leg may be known, the best first. `event_at` is the
+    `leg_keys` are the names under which its leg may be known, the best first. `event_at` is the
     record's own date, absent when it has none; `delay_seconds` how long it waited in the switch.
     A Start that `is_before_answer` was sent when the call began to be routed, and dates no answer.
     `tags` tell its dialog from others of one call id, in any order (both of SIP's, a channel); `call_type`
@@ -76,121 +72,112 @@ class Report:
     def implied_start_at(self, now: datetime) -> datetime:
         """Return when the call must have begun: the record's date less the duration it tells."""
         happened_at = self.event_at or now - timedelta(seconds=self.delay_seconds)
-        return happened_at - timedelta(seconds=_bounded(self.session_seconds))
+        return happened_at - timedelta(seconds=bounded(self.session_seconds))
+
+    @property
+    def tells_answer(self) -> bool:
+        """Tell whether the record says that the call is answered."""
+        return self.kind is Kind.INTERIM or (self.kind is Kind.START and not self.is_before_answer)
+
+    @property
+    def own_session_id(self) -> str:
+        """Return the session id where it tells one conversation of the call id from another, else nothing."""
+        return self.session_id if self.call_id and self.session_id != self.call_id else ""
 
 
-def _bounded(seconds: int | None) -> int:
+def bounded(seconds: int | None) -> int:
     """Return a number of seconds that dates can be reckoned with; garbage of a switch tells nothing."""
     return seconds if seconds is not None and seconds <= 10 * 365 * 86_400 else 0
 
 
-def opens_generation(session: Session, report: Report, now: datetime) -> bool:
-    """Tell whether *report* is of a new call under the name of the ended *session*.
+def hear(session: Session, report: Report, limits: Limits, now: datetime, *, is_sure: bool = True) -> Session:
+    """Return what is known of the leg after *report*; the same session when it says nothing new.
 
-    A switch that restarts may use a session id again. An undated Stop or Interim never opens one:
-    it can't be told from a replay.
+    *is_sure* tells that the record is of this leg beyond doubt. A call that was answered does not fail, and
+    where several conversations may stand behind the leg, a failure that may be of any of them ends none.
     """
-    if session.state is not State.CLOSED:
-        return False
-    if report.event_at is None and report.kind is not Kind.START:
-        return False
-    facts = session.facts
-    implied_start_at = report.implied_start_at(now)
-    if facts.ended:
-        # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
-        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or _closed_at(session)
-        return implied_start_at > ended_at + GENERATION_TOLERANCE
-    if report.kind is Kind.INTERIM:
-        return False  # The same call goes on, or another whose Stop will tell; Interims may go backwards.
-    # Silence ended it by our clock: a switch whose clock is ahead of it must not seem to begin another call.
-    began_at = facts.start_event_at or facts.connect_at
-    if began_at is not None and implied_start_at <= began_at + GENERATION_TOLERANCE:
-        return False
-    begun_by_ours = now - timedelta(seconds=_bounded(report.session_seconds))
-    return min(implied_start_at, begun_by_ours) > _closed_at(session) + GENERATION_TOLERANCE
-
-
-def _closed_at(session: Session) -> datetime:
-    """Return when a leg ended by our clock: never before it began, though the clock was set back."""
-    return max(session.closed_at or session.opened_at, session.opened_at)
-
-
-def is_of_earlier_generation(session: Session, report: Report, now: datetime) -> bool:
-    """Tell whether *report* is a late one of a call that used the session's name before it.
-
-    Dates of a switch are compared with dates of the same switch: its clock may be far from ours.
-    """
-    if session.generation == 0:
-        return False
-    if report.event_at is None and now < max(session.opened_at, session.last_heard_at):
-        return False  # Our clock was set back, and dates nothing: a Stop that is dropped would be lost.
-    implied_start_at = report.implied_start_at(now)
-    began_at, ended_at = session.earlier_began_at, session.earlier_ended_at
-    if report.event_at is None or began_at is None:
-        # With nothing to compare its dates with, a switch's slow clock alone must not lose us a call.
-        by_ours = now - timedelta(seconds=report.delay_seconds + _bounded(report.session_seconds))
-        return max(implied_start_at, by_ours) < session.opened_at - GENERATION_TOLERANCE
-    last = ended_at or began_at + GENERATION_TOLERANCE
-    return began_at - GENERATION_TOLERANCE <= implied_start_at <= last
-
-
-def dates_of(session: Session | None) -> tuple[datetime | None, datetime | None]:
-    """Return when a leg began and ended by the clock of its switch, as far as records told."""
-    if session is None:
-        return None, None
-    facts = session.facts
-    ended_at = _latest(facts.disconnect_at, facts.stop_event_at)
-    began_at = facts.start_event_at or facts.connect_at
-    if began_at is None and ended_at is not None:
-        began_at = ended_at - timedelta(seconds=_bounded(facts.stop_seconds))
-    return began_at, ended_at
-
-
-def is_further_leg(session: Session, report: Report) -> bool:
-    """Tell whether *report* is of another leg that shares the call id (telephony beside VoIP)."""
-    heard = session.state in (State.ACTIVE, State.CLOSED)
-    return (
-        heard and bool(session.session_id and report.session_id) and session.session_id != report.session_id
-    )
-
-
-def hear(session: Session, report: Report, limits: Limits, now: datetime) -> Session:
-    """Return what is known of the leg after *report*; the same session when it says nothing new."""
-    facts = absorb(session.facts, report, limits, _elapsed_seconds(session, now))
-    if not session.state.is_open and facts == session.facts and session.state is not State.RELEASED:
+    fails = session.state.is_open and report.kind is Kind.FAILED
+    if fails and (session.facts.answered or (session.questions > 1 and not is_sure)):
         return session
-    state, closed_at, look_at = session.state, session.closed_at, session.look_at
-    reserved = session.reserved
-    if report.ends and state is not State.CLOSED:
-        state, closed_at, reserved = State.CLOSED, now, ZERO
-    elif state in (State.RESERVED, State.RELEASED) and not report.ends:
-        state, closed_at = State.ACTIVE, None
-        granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
-        look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
-    heard = session.state in (State.ACTIVE, State.CLOSED)
-    known_as = session.session_id if heard else ""
-    return replace(
+    facts = absorb(
+        session.facts,
+        report,
+        limits,
+        _elapsed_seconds(session, now),
+        possible_seconds(session, report, limits, now),
+    )
+    has_failed = session.state is State.CLOSED and session.facts.failed and not session.facts.stopped
+    if has_failed and report.tells_answer:
+        # The failure was another's: what was answered has not ended with it.
+        facts = replace(facts, failed=False, disconnect_at=None, stop_event_at=None, disconnect_cause=None)
+    is_back = session.state is State.RELEASED or (has_failed and report.tells_answer)
+    if not session.state.is_open and facts == session.facts and not is_back:
+        return session
+    after = replace(
         session,
-        state=state,
-        closed_at=closed_at,
-        look_at=look_at,
         last_heard_at=now,
-        session_id=known_as or report.session_id or session.session_id,
+        session_id=(session.session_id if session.is_heard else "")
+        or report.session_id
+        or session.session_id,
+        tags=_joined(session.tags, report.tags),
+        call_type=session.call_type or report.call_type,
         facts=facts,
-        reserved=reserved,
         estimated=session.estimated and not facts.ended,
     )
+    if report.ends and (session.state is not State.CLOSED or session.reserved):
+        closed_at = session.closed_at if session.state is State.CLOSED else now
+        held = session.reserved if facts.is_overrun and session.decided_seconds is None else ZERO
+        return replace(after, state=State.CLOSED, closed_at=closed_at, reserved=held)
+    if not report.ends and (session.state is State.RESERVED or is_back):
+        granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
+        look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
+        return replace(after, state=State.ACTIVE, closed_at=None, look_at=look_at)
+    return after
 
 
-def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | None) -> Facts:
+def possible_seconds(session: Session, report: Report, limits: Limits, now: datetime) -> int | None:
+    """Return the longest that the call can have lasted by what is known with *report*, None if nothing tells.
+
+    Since the first Accept by our clock; of a call that was never accepted by the dates of its switch, which
+    are compared with each other, for its clock may be far from ours.
+    """
+    if report.overrun_is_charged:
+        return None
+    if session.authorized_at is not None and now >= session.authorized_at:
+        return int((now - session.authorized_at).total_seconds()) + limits.overrun_slack_seconds
+    answered = [session.facts.connect_at, report.connect_at, session.facts.start_event_at]
+    began_at = min((at for at in answered if at is not None), default=None)
+    if began_at is None:
+        return None
+    ended = [session.facts.disconnect_at, report.disconnect_at, report.event_at]
+    ended_at = max((at for at in ended if at is not None), default=now)
+    lasted = int((ended_at - began_at).total_seconds())
+    return lasted + limits.overrun_slack_seconds if lasted >= 0 else None
+
+
+def _joined(known: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*known, *told})) if told and told != known else known
+
+
+def absorb(
+    facts: Facts,
+    report: Report,
+    limits: Limits,
+    elapsed_seconds: int | None,
+    possible_seconds: int | None = None,
+) -> Facts:
     """Join *report* into *facts*. Any order and any repetition of reports gives the same facts.
 
-    *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown.
+    *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown, and
+    *possible_seconds* the longest that a Stop may tell.
     """
     is_stop = report.kind is Kind.STOP
-    stop_seconds = facts.stop_seconds
-    if is_stop:
-        stop_seconds = _longest_plausible(stop_seconds, report.session_seconds, limits.implausible_seconds)
+    stop_seconds, overrun_seconds = facts.stop_seconds, facts.overrun_seconds
+    told_seconds = report.session_seconds if is_stop else None
+    if told_seconds is not None and possible_seconds is not None and told_seconds > possible_seconds:
+        overrun_seconds, told_seconds = max(overrun_seconds or 0, told_seconds), None
+    is_better = _is_better(facts, report, told_seconds, limits)
+    stop_seconds = _longest_plausible(stop_seconds, told_seconds, limits.implausible_seconds)
     known_seconds = facts.known_seconds
     if report.kind is Kind.INTERIM:
         known_seconds = max(known_seconds, _believable(report.session_seconds, elapsed_seconds, limits))
@@ -202,19 +189,21 @@ def absorb(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | 
             facts.start_event_at,
             report.event_at if report.kind is Kind.START and not report.is_before_answer else None,
         ),
-        stop_event_at=_latest(facts.stop_event_at, report.event_at if report.ends else None),
+        stop_event_at=_end_event(facts, report, is_better),
         known_seconds=known_seconds,
         stop_seconds=stop_seconds,
+        overrun_seconds=overrun_seconds,
+        answered=facts.answered or report.tells_answer,
         stopped=facts.stopped or is_stop,
         failed=facts.failed or report.kind is Kind.FAILED,
-        disconnect_cause=_cause(facts, report, limits) if report.ends else facts.disconnect_cause,
+        disconnect_cause=_cause(facts, report, is_better),
     )
 
 
 def _elapsed_seconds(session: Session, now: datetime) -> int | None:
     if session.authorized_at is None:
         return None
-    return int((now - session.opened_at).total_seconds()) + 1
+    return int((now - session.authorized_at).total_seconds()) + 1
 
 
 def _believable(seconds: int | None, elapsed_seconds: int | None, limits: Limits) -> int:
@@ -233,14 +222,30 @@ def _longest_plausible(known: int | None, told: int | None, implausible_seconds:
     return max(plausible or durations, default=None)
 
 
-def _cause(facts: Facts, report: Report, limits: Limits) -> str | None:
-    """Of several endings the one that counts names the cause: the longest Stop, else any, else a failure."""
-    is_stop = report.kind is Kind.STOP
-    told = _weight(True, is_stop, report.session_seconds if is_stop else None, limits)
+def _is_better(facts: Facts, report: Report, seconds: int | None, limits: Limits) -> bool | None:
+    """Tell whether an ending counts more than those known, None for as much.
+
+    The longest Stop that can be true counts, else any Stop, else a failure.
+    """
+    if not report.ends:
+        return False
+    told = _weight(True, report.kind is Kind.STOP, seconds, limits)
     known = _weight(facts.ended, facts.stopped, facts.stop_seconds, limits)
-    if told == known:
+    return None if told == known else told > known
+
+
+def _end_event(facts: Facts, report: Report, is_better: bool | None) -> datetime | None:
+    """Return the date of the record whose ending counts; of equal ones the first, which others repeat."""
+    if is_better is None:
+        return _earliest(facts.stop_event_at, report.event_at)
+    return report.event_at if is_better else facts.stop_event_at
+
+
+def _cause(facts: Facts, report: Report, is_better: bool | None) -> str | None:
+    """Return the cause that the ending which counts names."""
+    if is_better is None:
         return max(filter(None, (facts.disconnect_cause, report.disconnect_cause)), default=None)
-    return report.disconnect_cause if told > known else facts.disconnect_cause
+    return report.disconnect_cause if is_better else facts.disconnect_cause
 
 
 def _weight(ended: bool, stopped: bool, seconds: int | None, limits: Limits) -> tuple[bool | int, ...]:

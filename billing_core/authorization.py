@@ -1,7 +1,7 @@
 """May a call start, and for how long? Pure: the answer follows from the request and the facts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -11,7 +11,7 @@ from billing_core.capacity import Counter, CounterKey, exhausted
 from billing_core.catalogue import Catalogue, Recognition
 from billing_core.client import Account, Client, Status
 from billing_core.concurrency import Demand, Grant, grant
-from billing_core.credit_time import credit_time
+from billing_core.credit_time import credit_time, dearer
 from billing_core.denial import Denial
 from billing_core.guards import Call, barred, refused_price
 from billing_core.limits import Limits
@@ -86,7 +86,7 @@ class Authorized:
     """The call may start and must end within `credit_time_seconds`; `reserved` was set aside for it.
 
     `available` is the client's money before the call, None when he has no limit. `reserved` pays the
-    call's first `reserved_seconds`, None when nothing is set aside.
+    call's first `reserved_seconds`, None when nothing is set aside. `generation` is the leg's.
     """
 
     candidate: Candidate
@@ -94,6 +94,7 @@ class Authorized:
     reserved: Decimal
     available: Decimal | None
     reserved_seconds: int | None = None
+    generation: int = 0
 
     def __post_init__(self) -> None:
         """A NAS takes a missing credit time for an endless one, and some take 0 for it: never send either."""
@@ -194,22 +195,25 @@ def decide(
     *,
     can_disconnect: bool = False,
 ) -> Authorized | Denied:
-    """Decide on a candidate. *session* is the same call's own grant, if it has one that is still open.
+    """Decide on a candidate. *session* is the open leg that the question is about, if it is about one.
 
-    What the call itself holds already, place and money, is its own to use again; of a call under
-    way the time that has passed is already spent. *can_disconnect* tells that the switch ends calls
-    when it is asked to.
+    What the leg holds already, place and money, is its own to use again, and it never gets cheaper: it is
+    granted time at the dearer of both rates, and keeps at least what is set aside for it. The time that has
+    passed is already spent. *can_disconnect* tells that the switch ends calls when it is asked to.
     """
     client, account = candidate.client, candidate.account
-    if session is not None and session.account_id != account.id:
-        return Denied(Denial.MALFORMED, client, account, because="another account holds this call id")
     full = exhausted(client, account, balance, counters, held=1 if session else 0)
     if full is not None:
         return Denied(full, client, account)
     spent_seconds = session.elapsed_seconds(now) if session else 0
     others = balance.changed(reserved=-session.reserved) if session else balance
-    granted = _grant(candidate, others, limits, spent_seconds, can_disconnect)
-    if granted.seconds <= max(candidate.rate.grace_seconds, spent_seconds):
+    rate = candidate.rate
+    if session is not None and session.rate is not None:
+        rate = dearer(session.rate, rate, limits.max_call_seconds)
+    granted = _grant(client, rate, others, limits, spent_seconds, can_disconnect)
+    if session is not None and granted.reserved < session.reserved:
+        granted = _kept(session, granted, rate)
+    if granted.seconds <= max(rate.grace_seconds, spent_seconds):
         return Denied(_too_little(client, usable(client, others)), client, account)
     return Authorized(
         candidate,
@@ -220,11 +224,17 @@ def decide(
     )
 
 
+def _kept(session: Session, granted: Grant, rate: Rate) -> Grant:
+    """Return the grant of a leg that has more set aside than it would be granted now: nothing goes back."""
+    if rate is session.rate and session.credit_time_seconds is not None:
+        return Grant(session.credit_time_seconds, session.reserved, session.reserved_seconds)
+    return replace(granted, reserved=session.reserved)
+
+
 def _grant(
-    candidate: Candidate, balance: Balance, limits: Limits, spent_seconds: int, can_disconnect: bool
+    client: Client, rate: Rate, balance: Balance, limits: Limits, spent_seconds: int, can_disconnect: bool
 ) -> Grant:
     """Return how long the call may last, and what is set aside for it beside what *balance* reserves."""
-    client, rate = candidate.client, candidate.rate
     free, whole = payable(client, usable(client, balance)), payable(client, available(client, balance))
     if free is None or whole is None:
         return Grant(limits.max_call_seconds, ZERO, None)

@@ -4,20 +4,48 @@ Reserved money, charged money and places in use are never changed by themselves:
 what a session was and what it has become, so that their sums cannot drift from the sessions.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from billing_core.balance import Balance
+from billing_core.call_event import CallEvent, CallEventKind
 from billing_core.capacity import Counter, CounterKey, counter_keys
 from billing_core.client import Client
-from billing_core.concurrency import renewed
+from billing_core.concurrency import renewed, taken_again
 from billing_core.ledger import Entry, EntryKind
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.notice import followed
-from billing_core.ports import Changes, Disconnect, DisconnectReason
-from billing_core.session import Leg, Session
+from billing_core.ports import Changes, Disconnect, DisconnectReason, Reboot, TurnConflictError
+from billing_core.session import Leg, LegId, Session
 from billing_core.xdr import Xdr
+
+LEGS_KEPT = 8
+"""So many ended legs of one name are remembered: whoever uses a name for ever must not slow it down."""
+
+OPEN_LEGS_MAX = 64
+"""No question opens more legs of one name at once."""
+
+
+class UnreadError(TurnConflictError):
+    """Something matters that nobody expected to: the turn starts over and reads that, too."""
+
+    def __init__(self, leg_keys: Set[bytes] = frozenset(), reboots_of: Set[str] = frozenset()) -> None:
+        """Name legs by their keys, and switches of which it matters whether they have begun anew."""
+        super().__init__(leg_keys, reboots_of)
+        self.leg_keys = leg_keys
+        self.reboots_of = reboots_of
+
+
+@dataclass(frozen=True, slots=True)
+class LegsRead:
+    """What a turn has read of legs: the `sessions` that exist under `keys`, and `reboots` of switches."""
+
+    keys: frozenset[bytes]
+    sessions: Mapping[LegId, Session]
+    reboots_of: frozenset[str] = frozenset()
+    reboots: Sequence[Reboot] = field(default=())
 
 
 class Books:
@@ -26,33 +54,75 @@ class Books:
     def __init__(
         self,
         balances: Mapping[int, Balance],
-        leg_keys: Collection[bytes],
-        sessions: Mapping[bytes, Session],
+        read: LegsRead,
         counters: Mapping[CounterKey, Counter],
         clients: Mapping[int, Client],
         *,
         is_stale: bool = False,
     ) -> None:
-        """Open the books on what storage locked and read: the *sessions* that exist of *leg_keys*.
+        """Open the books on what storage locked and *read*.
 
         Every session's client is among *clients*. Nobody is told of low balances by settings that are
         stale: whoever looks next, by those of today, finds the money as low.
         """
         self.balances = dict(balances)
-        self.leg_keys = leg_keys
-        self.sessions = dict(sessions)
+        self.sessions = dict(read.sessions)
         self.counters = dict(counters)
         self.changes = Changes()
+        self._read = read
+        self._legs: dict[bytes, list[int]] = {}
+        for key, generation in sorted(read.sessions):
+            self._legs.setdefault(key, []).append(generation)
         self._clients = clients
         self._is_stale = is_stale
 
-    def first_session(self, leg_keys: tuple[bytes, ...]) -> Session | None:
-        """Return the session under the first of these names that is known."""
-        for key in leg_keys:
-            session = self.sessions.get(key)
-            if session is not None:
-                return session
-        return None
+    def legs(self, leg_keys: Iterable[bytes]) -> list[Session]:
+        """Return all legs of these names, each once."""
+        names = dict.fromkeys(leg_keys)
+        return [self.sessions[key, number] for key in names for number in self._legs.get(key, ())]
+
+    def require(self, leg_keys: Iterable[bytes]) -> None:
+        """Raise UnreadError unless the legs of all these names were read."""
+        if unread := set(leg_keys) - self._read.keys:
+            raise UnreadError(leg_keys=unread)
+
+    def is_crowded(self, leg_key: bytes) -> bool:
+        """Tell whether so many legs of that name are open that no question may open another."""
+        return sum(leg.state.is_open for leg in self.legs((leg_key,))) >= OPEN_LEGS_MAX
+
+    def next_generation(self, leg_key: bytes) -> int:
+        """Return the number of a new leg of that name, and let go of old ones that nobody needs."""
+        numbers = self._legs.get(leg_key, [])
+        ended = [number for number in numbers if self._is_over(self.sessions[leg_key, number])]
+        for number in sorted(ended)[: max(0, len(ended) + 1 - LEGS_KEPT)]:
+            del self.sessions[leg_key, number]
+            numbers.remove(number)
+            self.changes.sessions.pop((leg_key, number), None)
+            self.changes.forgotten.append((leg_key, number))
+        return max([*numbers, *ended], default=-1) + 1
+
+    def has_rebooted(self, leg: Session) -> bool:
+        """Tell whether the device of an ended leg has begun anew since; raise UnreadError."""
+        if leg.nas not in self._read.reboots_of:
+            raise UnreadError(reboots_of={leg.nas})
+        ended_at = leg.closed_at or leg.last_heard_at
+        known = (*self._read.reboots, *self.changes.reboots)
+        return any(
+            (reboot.nas, reboot.nas_box) == (leg.nas, leg.nas_box) and reboot.event_at > ended_at
+            for reboot in known
+        )
+
+    def tell(
+        self, kind: CallEventKind, leg: Session, now: datetime, facts: Mapping[str, int | str | bool | None]
+    ) -> None:
+        """Have an admin told what happened to a leg."""
+        about = {**facts, "leg": leg.leg.value, "generation": leg.generation}
+        event = CallEvent(now, kind, leg.nas, leg.client_id, leg.call_id, leg.session_id, about)
+        self.changes.events.append(event)
+
+    @staticmethod
+    def _is_over(leg: Session) -> bool:
+        return not leg.state.is_open and not leg.reserved
 
     def put(
         self,
@@ -62,12 +132,11 @@ class Books:
         kind: EntryKind = EntryKind.CHARGE,
     ) -> None:
         """Record what has become of a leg, and let its client's sums follow, by an entry of that *kind*."""
-        before = self.sessions.get(session.leg_key)
-        if before is not None and before.generation != session.generation:
-            assert not before.state.is_open, "a new generation follows an ended one"
-            before = None
-        self.sessions[session.leg_key] = session
-        self.changes.sessions[session.leg_key] = session
+        before = self.sessions.get(session.id)
+        if before is None:
+            self._legs.setdefault(session.leg_key, []).append(session.generation)
+        self.sessions[session.id] = session
+        self.changes.sessions[session.id] = session
         if xdr is not None:
             self.changes.xdrs.append(xdr)
             self.changes.at = now
@@ -105,12 +174,24 @@ class Books:
         renewal = renewed(session, client, balance, limits, now)
         self.put(renewal.session, now)
         if renewal.ran_dry and can_disconnect:
-            self.changes.disconnects.append(
-                Disconnect(
-                    session.leg_key, session.generation, session.nas, DisconnectReason.SLICE_RAN_DRY, now
-                )
-            )
+            self._disconnect(session, now)
         return renewal.session
+
+    def take_again(self, session: Session, now: datetime, *, can_disconnect: bool) -> Session:
+        """Record a leg that comes back with the money that it was granted; short of it, have it ended."""
+        if session.client_id is None:
+            self.put(session, now)
+            return session
+        client, balance = self._clients[session.client_id], self.balances[session.client_id]
+        taken = taken_again(session, client, balance, can_disconnect=can_disconnect)
+        self.put(taken.session, now)
+        if taken.ran_dry and can_disconnect:
+            self._disconnect(session, now)
+        return taken.session
+
+    def _disconnect(self, leg: Session, now: datetime) -> None:
+        asked = Disconnect(leg.leg_key, leg.generation, leg.nas, DisconnectReason.SLICE_RAN_DRY, now)
+        self.changes.disconnects.append(asked)
 
     def _change_balance(self, client_id: int, by: Balance, now: datetime) -> None:
         if by == Balance():

@@ -1,19 +1,10 @@
 """The use case of a turn: gather, decide each request in order of arrival, record; one transaction."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from billing_core import decision
-from billing_core.accounting import (
-    Kind,
-    Report,
-    hear,
-    is_further_leg,
-    is_of_earlier_generation,
-    opens_generation,
-)
+from billing_core.accounting import Report
 from billing_core.authorization import (
     Authenticated,
     AuthorizationRequest,
@@ -22,48 +13,32 @@ from billing_core.authorization import (
     Denied,
     Identified,
     authenticate,
-    decide,
     identify,
 )
 from billing_core.balance import available
-from billing_core.books import Books
+from billing_core.books import Books, LegsRead, UnreadError
 from billing_core.capacity import CounterKey, counter_keys
 from billing_core.catalogue import Catalogue
 from billing_core.client import Account
-from billing_core.concurrency import is_sliced
 from billing_core.limits import Limits
-from billing_core.money import ZERO
-from billing_core.opening import granted, opened, releases
 from billing_core.ports import (
     DataRefusedError,
     Reboot,
-    Refusal,
     Storage,
     StorageDownError,
     Turn,
     TurnConflictError,
     UnknownRecord,
 )
-from billing_core.session import Leg, Session, State
-from billing_core.settlement import settle
-from billing_core.xdr import Xdr
+from billing_core.questions import authorized
+from billing_core.records import Recorded, payer, recorded
+from billing_core.session import Session
 
 Request = AuthorizationRequest | Report | Reboot | UnknownRecord
 
 _ATTEMPTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An accounting record is on stable storage. `is_duplicate` tells that it said nothing new.
-
-    `charged` is what was posted because of it, beyond what was posted for the leg before.
-    """
-
-    session: Session | None = None
-    xdr: Xdr | None = None
-    charged: Decimal = ZERO
-    is_duplicate: bool = False
+# An ended call is not repeated later than that.
+_REMEMBERED = timedelta(days=35)
 
 
 Outcome = Authorized | Authenticated | Denied | Recorded
@@ -91,15 +66,6 @@ class ClientsGoneError(TurnConflictError):
         self.client_ids = client_ids
 
 
-class UnreadLegError(TurnConflictError):
-    """A leg matters that nobody expected to: the turn starts over and reads it, too."""
-
-    def __init__(self, leg_key: bytes) -> None:
-        """Name the leg."""
-        super().__init__(leg_key)
-        self.leg_key = leg_key
-
-
 @dataclass(slots=True)
 class _Demands:
     """What a turn that starts over must lock and read beyond what its requests show.
@@ -110,6 +76,7 @@ class _Demands:
 
     client_ids: set[int] = field(default_factory=set)
     leg_keys: set[bytes] = field(default_factory=set)
+    reboots_of: set[str] = field(default_factory=set)
     followed_version: int | None = None
     may_be_stale: bool = False
 
@@ -127,20 +94,20 @@ class _Prepared:
         match self.request:
             case AuthorizationRequest():
                 return (self.request.leg_key,)
-            case Report():
+            case Report(linked=None):
                 return self.request.leg_keys[:1]
+            case Report():
+                assert self.request.linked is not None
+                return (self.request.linked[0],)
             case Reboot() | UnknownRecord():
                 return ()
 
-    def other_keys(self, sessions: Mapping[bytes, Session]) -> tuple[bytes, ...]:
-        """Return what else the leg may be called, now that the *sessions* of the first names are known."""
+    def other_keys(self, known: Collection[bytes]) -> tuple[bytes, ...]:
+        """Return what else the leg may be called, now that it is *known* which names have any legs."""
         report = self.request
-        if not isinstance(report, Report):
+        if not isinstance(report, Report) or any(key in known for key in self.first_keys()):
             return ()
-        known = sessions.get(report.leg_keys[0])
-        if known is None:
-            return (*report.leg_keys[1:], report.further_key)
-        return (report.further_key,) if is_further_leg(known, report) else ()
+        return (*report.leg_keys, report.further_key)
 
     def account(self) -> Account | None:
         match self.identified:
@@ -191,8 +158,9 @@ class Charging:
                     self._catalogue.remove_client(client_id)
             except LockSetGrewError as grew:
                 demands.client_ids |= grew.client_ids
-            except UnreadLegError as unread:
-                demands.leg_keys.add(unread.leg_key)
+            except UnreadError as unread:
+                demands.leg_keys |= unread.leg_keys
+                demands.reboots_of |= unread.reboots_of
             except TurnConflictError:
                 continue
         raise DataRefusedError(f"the same turn met a conflict {_ATTEMPTS} times")
@@ -210,28 +178,30 @@ class Charging:
 
     def _turn(self, prepared: Sequence[_Prepared], demands: _Demands, now: datetime) -> list[Outcome]:
         with self._storage.turn() as turn:
-            books = self._gather(turn, prepared, demands)
+            books = self._gather(turn, prepared, demands, now)
             outcomes = [self._decide(books, item, now) for item in prepared]
             turn.record(books.changes)
         return outcomes
 
-    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], demands: _Demands) -> Books:
+    def _gather(self, turn: Turn, prepared: Sequence[_Prepared], demands: _Demands, now: datetime) -> Books:
         """Lock and read what deciding takes, in the lock order."""
         accounts = [item.account() for item in prepared]
         client_ids = demands.client_ids | {account.client_id for account in accounts if account is not None}
         # Whoever is named in a record is nearly always its leg's client; where nobody is, look first.
         nameless = [item for item in prepared if item.account() is None]
         if nameless:
-            keys = {key for item in nameless for key in (*item.first_keys(), *item.other_keys({}))}
-            client_ids |= {owner for owner in turn.owners(keys).values() if owner is not None}
+            keys = {key for item in nameless for key in (*item.first_keys(), *item.other_keys(frozenset()))}
+            client_ids |= turn.owners(keys)
         balances = turn.lock_balances(client_ids)
         if gone := client_ids - balances.keys():
             raise ClientsGoneError(gone)
         leg_keys = demands.leg_keys | {key for item in prepared for key in item.first_keys()}
         version, sessions = turn.sessions(leg_keys)
-        if other_keys := {key for item in prepared for key in item.other_keys(sessions)}:
+        known = {key for key, _ in sessions}
+        if other_keys := {key for item in prepared for key in item.other_keys(known)} - leg_keys:
             leg_keys |= other_keys
             sessions = {**sessions, **turn.sessions(other_keys)[1]}
+        reboots = turn.reboots(demands.reboots_of, now - _REMEMBERED) if demands.reboots_of else ()
         is_stale = self._is_behind = version != self._catalogue.version
         if is_stale and version != demands.followed_version and not demands.may_be_stale:
             raise StaleCatalogueError
@@ -244,7 +214,8 @@ class Charging:
         if unknown:
             raise DataRefusedError(f"clients {unknown} have legs or balances but are not defined")
         counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
-        return Books(balances, leg_keys, sessions, counters, self._catalogue.clients, is_stale=is_stale)
+        read = LegsRead(frozenset(leg_keys), sessions, frozenset(demands.reboots_of), reboots)
+        return Books(balances, read, counters, self._catalogue.clients, is_stale=is_stale)
 
     def _counter_keys(
         self, prepared: Sequence[_Prepared], sessions: Iterable[Session], is_stale: bool
@@ -272,101 +243,12 @@ class Charging:
                     client = item.identified.client
                     money = available(client, books.balances[client.id])
                     return Authenticated(client, item.identified.account, money)
-                return self._authorize(books, item.request, item.identified, now)
+                return authorized(books, item.request, item.identified, self.limits, now)
             case Report():
-                return self._account(books, item.request, item.payer, now)
+                return recorded(books, item.request, item.payer, self._catalogue, self.limits, now)
             case Reboot():
                 books.changes.reboots.append(item.request)
                 return Recorded()
             case UnknownRecord():
                 books.changes.unknown_records.append(item.request)
                 return Recorded()
-
-    def _authorize(
-        self,
-        books: Books,
-        request: AuthorizationRequest,
-        identified: Candidate | Denied,
-        now: datetime,
-    ) -> Authorized | Denied:
-        known = books.sessions.get(request.leg_key)
-        under_way = known if known is not None and known.state.is_open else None
-        if isinstance(identified, Denied):
-            refusal = decision.refused(request, identified, identified.rate, None, now)
-            return _refuse(books, identified, refusal, under_way, now)
-        balance = books.balances[identified.client.id]
-        outcome = decide(
-            identified,
-            balance,
-            books.counters,
-            under_way,
-            self.limits,
-            now,
-            can_disconnect=request.can_disconnect,
-        )
-        seen = decision.Seen(balance, books.counters, under_way, self.limits)
-        if isinstance(outcome, Denied):
-            refusal = decision.refused(request, outcome, identified.rate, seen, now)
-            return _refuse(books, outcome, refusal, under_way, now)
-        text = decision.accepted(request, outcome, seen, now)
-        books.put(granted(request, outcome, known, self.limits, now, text), now)
-        return outcome
-
-    def _account(self, books: Books, report: Report, account: Account | None, now: datetime) -> Recorded:
-        known = books.first_session(report.leg_keys)
-        earlier = None
-        if known is not None and is_further_leg(known, report):
-            key = report.further_key
-            if key not in books.leg_keys:
-                raise UnreadLegError(key)
-            report = replace(report, leg=Leg.FURTHER, leg_keys=(key,))
-            known = books.sessions.get(key)
-        if known is not None and opens_generation(known, report, now):
-            earlier, known = known, None
-        elif known is not None and is_of_earlier_generation(known, report, now):
-            return Recorded(known, is_duplicate=True)
-        session = known or opened(report, account, earlier, self.limits, now)
-        heard = hear(session, report, self.limits, now)
-        if heard is known:
-            return Recorded(known, is_duplicate=True)
-        xdr = None
-        if heard.state is State.CLOSED:
-            heard, xdr = settle(heard, self._catalogue, self.limits)
-        if is_sliced(heard):
-            heard = books.renew(heard, self.limits, now, can_disconnect=report.can_disconnect)
-        else:
-            books.put(heard, now, xdr)
-        return Recorded(
-            heard,
-            xdr,
-            charged=heard.posted - (known.posted if known else ZERO),
-            is_duplicate=known is not None and _says_nothing_new(known, heard, report),
-        )
-
-
-def _refuse(
-    books: Books, denied: Denied, refusal: Refusal, under_way: Session | None, now: datetime
-) -> Denied:
-    """Keep the record of a refused call, and what it was granted before goes back unless it has started."""
-    books.changes.refusals.append(refusal)
-    if under_way is not None and releases(denied, under_way):
-        books.put(under_way.released(now), now)
-    return denied
-
-
-def payer(report: Report, catalogue: Catalogue) -> Account | None:
-    """Return whose leg it is when it was never authorized."""
-    return catalogue.payer(
-        report.leg,
-        name=report.name,
-        ip=report.ip,
-        calling=report.calling,
-        called=report.called,
-        termination_address=report.termination_address,
-    )
-
-
-def _says_nothing_new(before: Session, after: Session, report: Report) -> bool:
-    """Tell whether a record repeats another. An Interim renews the session even when it repeats."""
-    same = before.facts == after.facts and before.state is after.state
-    return same and report.kind is not Kind.INTERIM

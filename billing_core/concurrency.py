@@ -144,6 +144,29 @@ def renewed(session: Session, client: Client, balance: Balance, limits: Limits, 
     return Renewal(replace(after, look_at=renewal_at(after, client.concurrency)), ran_dry)
 
 
+def taken_again(session: Session, client: Client, balance: Balance, *, can_disconnect: bool) -> Renewal:
+    """Return a leg that had given its money back with what it was granted for, as far as money is left.
+
+    What is short may be topped up, like a slice, where the switch ends calls when asked to.
+    """
+    rate, granted, policy = session.rate, session.credit_time_seconds, client.concurrency.policy
+    money = payable(client, usable(client, balance))
+    if rate is None or granted is None or money is None or client.postpaid or policy is Policy.NONE:
+        return Renewal(session, ran_dry=False)
+    is_slice = policy is Policy.SLICE and can_disconnect
+    wanted = min(granted, _slice_seconds(client.concurrency, rate)) if is_slice else granted
+    paid = credit_time(rate, max(money, ZERO), wanted)
+    is_short = paid < wanted
+    after = replace(
+        session,
+        reserved=highest_cost(rate, paid),
+        reserved_seconds=None if is_short and not can_disconnect else paid,
+    )
+    return Renewal(
+        replace(after, look_at=renewal_at(after, client.concurrency)) if is_slice else after, is_short
+    )
+
+
 def _paid_until(session: Session) -> datetime:
     return session.opened_at + timedelta(seconds=session.reserved_seconds or 0)
 

@@ -35,3 +35,8 @@ def highest_cost(rate: Rate, duration_seconds: int) -> Decimal:
     if rate.price_per_minute < 0:
         dearest_second = min(duration_seconds, rate.grace_seconds + 1)
     return max(ZERO, cost(rate, dearest_second))
+
+
+def dearer(one: Rate, other: Rate, seconds: int) -> Rate:
+    """Return the rate at which a call of up to *seconds* can cost more; *one* if it makes no difference."""
+    return other if highest_cost(other, seconds) > highest_cost(one, seconds) else one

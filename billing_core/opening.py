@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from billing_core.accounting import Report, dates_of
-from billing_core.authorization import AuthorizationRequest, Authorized, Denied
+from billing_core.accounting import Report
+from billing_core.asked import Asked, asked_numbers, asked_text
+from billing_core.authorization import AuthorizationRequest, Authorized
 from billing_core.client import Account, Client
 from billing_core.concurrency import is_sliced, renewal_at
+from billing_core.credit_time import dearer
 from billing_core.decision import unrecognised_text
-from billing_core.denial import Denial
+from billing_core.legs import Conversation
 from billing_core.limits import Limits
 from billing_core.number import normalise
 from billing_core.session import Leg, Session, State
@@ -17,41 +19,49 @@ from billing_core.session import Leg, Session, State
 def granted(
     request: AuthorizationRequest,
     outcome: Authorized,
-    known: Session | None,
+    known: Conversation | None,
     limits: Limits,
     now: datetime,
     decision: str | None = None,
 ) -> Session:
-    """Return the session of a call that was accepted: new, or with its grant replaced.
+    """Return the session of a call that was accepted: new, or the leg that it is about with its new grant.
 
     *decision* is what deciding saw.
     """
-    candidate = outcome.candidate
-    if known is not None and known.state is State.ACTIVE:
-        again = replace(
-            known,
-            rate=candidate.rate,
-            rated_for=None,
-            authorized_at=known.authorized_at or now,
-            # All that the call was granted since it was opened, as what is reserved for it.
-            credit_time_seconds=known.elapsed_seconds(now) + outcome.credit_time_seconds,
-            reserved=outcome.reserved,
-            reserved_seconds=outcome.reserved_seconds,
-            currency=candidate.client.currency,
-            decision=decision,
-            look_at=now + timedelta(seconds=outcome.credit_time_seconds + limits.silence_margin_seconds),
+    if known is None:
+        new = _new(request, outcome, limits, now, decision)
+    elif not known.leg.state.is_open:
+        # Nothing was ever heard of it: the same call, asked about again.
+        opened_first_at = known.leg.authorized_at or now
+        new = replace(
+            _new(request, outcome, limits, now, decision),
+            generation=known.leg.generation,
+            authorized_at=opened_first_at,
+            questions=known.leg.questions + (not known.is_sure),
         )
-        return _looked_at_in_time(again, candidate.client)
-    generation, (earlier_began_at, earlier_ended_at) = _succession(known)
-    new = Session(
+    else:
+        return _looked_at_in_time(
+            _again(request, outcome, known, limits, now, decision), outcome.candidate.client
+        )
+    # A slice runs from the Start where one will come; elsewhere the call may be under way already.
+    return new if request.sends_start else _looked_at_in_time(new, outcome.candidate.client)
+
+
+def _new(
+    request: AuthorizationRequest, outcome: Authorized, limits: Limits, now: datetime, decision: str | None
+) -> Session:
+    candidate = outcome.candidate
+    return Session(
         leg_key=request.leg_key,
-        generation=generation,
+        generation=outcome.generation,
         nas=request.nas,
         nas_box=request.nas_box,
         leg=Leg.ORIGINATION,
         state=State.RESERVED,
         call_id=request.call_id,
         session_id=request.session_id,
+        asked_session_id=request.session_id if request.session_id != request.call_id else "",
+        tags=request.tags,
         calling=request.calling,
         called=candidate.number,
         client_id=candidate.client.id,
@@ -65,31 +75,86 @@ def granted(
         credit_time_seconds=outcome.credit_time_seconds,
         reserved=outcome.reserved,
         reserved_seconds=outcome.reserved_seconds,
+        questions=1,
         decision=decision,
-        earlier_began_at=earlier_began_at,
-        earlier_ended_at=earlier_ended_at,
     )
-    # A slice runs from the Start where one will come; elsewhere the call may be under way already.
-    return new if request.sends_start else _looked_at_in_time(new, candidate.client)
 
 
-def _succession(known: Session | None) -> tuple[int, tuple[datetime | None, datetime | None]]:
-    """Return the generation of an accepted call, and the dates of the one before.
+def _again(
+    request: AuthorizationRequest,
+    outcome: Authorized,
+    known: Conversation,
+    limits: Limits,
+    now: datetime,
+    decision: str | None,
+) -> Session:
+    """Return an open leg with what it was granted in all; it never gets cheaper, nor is it held shorter."""
+    leg = known.leg
+    if leg.is_heard:
+        seconds = outcome.credit_time_seconds + limits.silence_margin_seconds
+        look_at = now + timedelta(seconds=seconds)
+    else:
+        look_at = now + _patience(request, outcome, limits)
+    again = replace(
+        leg,
+        authorized_at=leg.authorized_at or now,
+        # All that the call was granted since it was opened, as what is reserved for it.
+        credit_time_seconds=leg.elapsed_seconds(now) + outcome.credit_time_seconds,
+        reserved=outcome.reserved,
+        reserved_seconds=outcome.reserved_seconds,
+        currency=outcome.candidate.client.currency,
+        tags=leg.tags or request.tags,
+        asked_session_id=leg.asked_session_id
+        or (request.session_id if request.session_id != request.call_id else ""),
+        questions=leg.questions + (not known.is_sure),
+        decision=decision,
+        look_at=max(look_at, leg.look_at),
+    )
+    return _priced(again, outcome, known, limits)
 
-    A leg of which nothing was ever heard is the same call, asked about again.
-    """
-    if known is None:
-        return 0, (None, None)
-    if known.state in (State.RESERVED, State.RELEASED):
-        return known.generation, (known.earlier_began_at, known.earlier_ended_at)
-    return known.generation + 1, dates_of(known)
+
+def _priced(leg: Session, outcome: Authorized, known: Conversation, limits: Limits) -> Session:
+    """Return the leg at the dearer of its rate and this Accept's; the other number is kept beside."""
+    candidate = outcome.candidate
+    asked = Asked(candidate.number, candidate.rate)
+    if leg.rate is None:
+        return replace(leg, rate=candidate.rate, rated_for=None)
+    rate = dearer(leg.rate, candidate.rate, limits.max_call_seconds)
+    if not known.is_moved:
+        is_same = candidate.number == leg.called
+        return leg if rate is leg.rate or not is_same else replace(leg, rate=rate, rated_for=None)
+    others = asked_numbers(leg.asked)
+    if rate is leg.rate:
+        return replace(leg, asked=asked_text([*others, asked]))
+    return replace(
+        leg,
+        rate=rate,
+        rated_for=None,
+        called=candidate.number,
+        asked=asked_text([*others, Asked(leg.called, leg.rate)]),
+    )
+
+
+def bound(leg: Session, report: Report) -> Session:
+    """Return a leg priced by the number that its first record names, if it was accepted for several."""
+    others = asked_numbers(leg.asked)
+    told = normalise(report.called)
+    named = next((item for item in others if item.number == told), None)
+    if named is None or leg.rate is None or leg.is_heard:
+        return leg
+    return replace(leg, called=named.number, rate=named.rate, asked=None)
 
 
 def _patience(request: AuthorizationRequest, outcome: Authorized, limits: Limits) -> timedelta:
-    """Return how long an accepted call is held that is not heard of: at least as long as it has paid for."""
+    """Return how long an accepted call is held that is not heard of.
+
+    At least as long as it has paid for, unless its switch would have told of it by then.
+    """
     seconds = outcome.credit_time_seconds + limits.silence_margin_seconds
     if request.sends_start:
         seconds = min(seconds, max(limits.start_timeout_seconds, _slice_of(outcome)))
+    if request.unheard_seconds is not None:
+        seconds = min(seconds, request.unheard_seconds)
     return timedelta(seconds=seconds)
 
 
@@ -107,18 +172,14 @@ def _looked_at_in_time(session: Session, client: Client) -> Session:
 
 
 def opened(
-    report: Report, account: Account | None, earlier: Session | None, limits: Limits, now: datetime
+    report: Report, account: Account | None, generation: int, limits: Limits, now: datetime
 ) -> Session:
-    """Return a session for a leg that was not authorized, before it hears its first report.
-
-    *earlier* is the ended call that used its name before, if one did.
-    """
-    earlier_began_at, earlier_ended_at = dates_of(earlier)
+    """Return a session for a leg that was not authorized, before it hears its first report."""
     called = report.called.removeprefix(account.tech_prefix) if account else report.called
     patience = timedelta(seconds=limits.max_call_seconds + limits.silence_margin_seconds)
     return Session(
         leg_key=report.leg_keys[0],
-        generation=earlier.generation + 1 if earlier else 0,
+        generation=generation,
         nas=report.nas,
         nas_box=report.nas_box,
         leg=report.leg,
@@ -134,16 +195,4 @@ def opened(
         look_at=now + patience,
         last_heard_at=now,
         decision=None if account else unrecognised_text(report),
-        earlier_began_at=earlier_began_at,
-        earlier_ended_at=earlier_ended_at,
     )
-
-
-def releases(denied: Denied, session: Session) -> bool:
-    """A denied call gives back what it was granted before, unless it has started.
-
-    Only a caller who proved to be the same account can do so.
-    """
-    if denied.reason is Denial.BAD_PASSWORD or denied.account is None:
-        return False
-    return session.state is State.RESERVED and session.account_id == denied.account.id

@@ -1,6 +1,7 @@
 """What charging needs from storage: small promises, kept by PostgreSQL and by a fake in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from billing_core.capacity import Counter, CounterKey
 from billing_core.denial import Denial
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
-from billing_core.session import Session
+from billing_core.session import LegId, Session
 from billing_core.xdr import Xdr
 
 
@@ -110,13 +111,16 @@ class Disconnect:
 class Changes:
     """Everything that a turn writes: whole sessions, new xDRs, entries and refusals, differences of sums.
 
+    `forgotten` are ended legs that are not remembered any more.
+
     `at` is the moment of the turn: it dates the entries, and tells when the xDRs were recorded, so that
     both are kept, and dropped one day, with the same month. `disconnects` are legs that their switches
     are to end. `warned` are the bits of balances that change, `notices` those who are to be told, `events`
     what an admin should know of single calls.
     """
 
-    sessions: dict[bytes, Session] = field(default_factory=dict)
+    sessions: dict[LegId, Session] = field(default_factory=dict)
+    forgotten: list[LegId] = field(default_factory=list)
     xdrs: list[Xdr] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     balances: dict[int, Balance] = field(default_factory=dict)
@@ -138,14 +142,17 @@ class Changes:
 class Turn(Protocol):
     """One transaction. The calls are made in the order in which they stand here, which is the lock order."""
 
-    def owners(self, leg_keys: Collection[bytes]) -> Mapping[bytes, int | None]:
+    def owners(self, leg_keys: Collection[bytes]) -> AbstractSet[int]:
         """Return the clients of those legs that are known. Locks nothing."""
 
     def lock_balances(self, client_ids: Collection[int]) -> Mapping[int, Balance]:
         """Lock the clients' balances, in order of id, until the end of the turn, and return them."""
 
-    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
-        """Return the definitions' version, and the sessions as they are now that their clients are locked."""
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[LegId, Session]]:
+        """Return the definitions' version, and all sessions of these names, now that clients are locked."""
+
+    def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
+        """Return when devices of these switches began anew from *since* on. Locks nothing."""
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         """Lock those shared counters that exist, in order, until the end of the turn, and return them."""
@@ -160,14 +167,14 @@ class SweepTurn(Turn, Protocol):
     def alone(self) -> bool:
         """Tell whether nobody else sweeps this database until the end of the turn."""
 
-    def due(self, now: datetime, most: int) -> Sequence[bytes]:
-        """Return the keys of at most *most* open legs that are to be looked at by *now*."""
+    def due(self, now: datetime, most: int) -> Sequence[LegId]:
+        """Return at most *most* open legs that are to be looked at by *now*."""
 
     def next_reboot(self) -> tuple[int, Reboot] | None:
         """Return the oldest reboot, with its id, whose legs are not all closed yet."""
 
-    def legs_before(self, reboot: Reboot, most: int) -> Sequence[bytes]:
-        """Return the keys of at most *most* open legs that the reboot ended."""
+    def legs_before(self, reboot: Reboot, most: int) -> Sequence[LegId]:
+        """Return at most *most* open legs that the reboot ended."""
 
     def reboot_done(self, reboot_id: int) -> None:
         """Mark a reboot as worked off."""

@@ -9,11 +9,15 @@ from hashlib import blake2b
 from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
 from billing_core.rate_table import Rate
 
+LegId = tuple[bytes, int]
+"""What identifies a leg: its key and its generation."""
+
 
 class Leg(Enum):
     """The side of a call: the client brings us the origination, a vendor completes the termination.
 
-    A further leg stands beside one of these (telephony beside VoIP); it is recorded, not charged.
+    A further leg is the same conversation seen from another side (telephony beside VoIP); it is recorded,
+    not charged.
     """
 
     ORIGINATION = "origination"
@@ -25,7 +29,8 @@ class State(IntEnum):
     """RESERVED: accepted, not heard of since. ACTIVE: under way. The others hold nothing.
 
     RELEASED: its reservation ran out before it was heard of. CLOSED: ended; final for the state,
-    not for the sum, since later facts still correct the charge.
+    not for the sum, since later facts still correct the charge. A leg whose time cannot be true keeps its
+    money, not its place, until somebody decides.
     """
 
     RESERVED = 0
@@ -44,7 +49,9 @@ class Facts:
     """What accounting told of a leg. Facts only accumulate, so their order cannot matter.
 
     `*_at` without event are what the switch dated itself; `start_event_at` and `stop_event_at`
-    are the dates of the Start and Stop records. Seconds are durations since the answer.
+    are the dates of the Start and Stop records. Seconds are durations since the answer;
+    `overrun_seconds` are what a Stop told that cannot be true. `answered` tells that a Start or an
+    Interim said so.
     """
 
     setup_at: datetime | None = None
@@ -54,6 +61,8 @@ class Facts:
     stop_event_at: datetime | None = None
     known_seconds: int = 0
     stop_seconds: int | None = None
+    overrun_seconds: int | None = None
+    answered: bool = False
     stopped: bool = False
     failed: bool = False
     disconnect_cause: str | None = None
@@ -63,32 +72,60 @@ class Facts:
         """Tell whether a Stop or a Failed record was received."""
         return self.stopped or self.failed
 
+    @property
+    def is_overrun(self) -> bool:
+        """Tell whether all that is known of the duration is more than can be true."""
+        return self.stop_seconds is None and self.overrun_seconds is not None
+
     def duration_seconds(self, rounding: Rounding = DEFAULT_ROUNDING) -> int | None:
         """Return how long the call was answered, or None when the records do not tell.
 
-        The session time of a Stop wins wherever it is present; a Failed record alone means zero.
+        The session time of a Stop wins wherever it is present. A Failed record means zero where nothing
+        says that the call was answered. An end before its answer tells nothing.
         """
         if self.stop_seconds is not None:
             return self.stop_seconds
-        if self.stopped and self.connect_at and self.disconnect_at:
-            return rounding.whole_seconds(self.disconnect_at - self.connect_at)
-        if self.stopped and self.start_event_at and self.stop_event_at:
-            return rounding.whole_seconds(self.stop_event_at - self.start_event_at)
-        return 0 if self.failed else None
+        if self.overrun_seconds is not None:
+            return self.overrun_seconds
+        if not self.stopped:
+            return 0 if self.failed and not self.answered else None
+        if self.connect_at and self.disconnect_at:
+            return _between(self.connect_at, self.disconnect_at, rounding)
+        if self.start_event_at and self.stop_event_at:
+            return _between(self.start_event_at, self.stop_event_at, rounding)
+        return None
+
+    @property
+    def least_seconds(self) -> int:
+        """Return how long the call lasted at least by all but its Stop's session time."""
+        spans = [self.known_seconds]
+        if self.connect_at and self.disconnect_at:
+            spans.append(int((self.disconnect_at - self.connect_at).total_seconds()))
+        if self.start_event_at and self.stop_event_at:
+            spans.append(int((self.stop_event_at - self.start_event_at).total_seconds()))
+        return max(spans)
+
+
+def _between(answered_at: datetime, ended_at: datetime, rounding: Rounding) -> int | None:
+    return rounding.whole_seconds(ended_at - answered_at) if ended_at >= answered_at else None
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """One leg of one call: who pays, at which pinned rate, what is reserved and what is posted.
 
-    `leg_key` and `generation` identify it. `counted` tells that it holds capacity. `account_id`,
+    `leg_key` names the call on one side, as its switch does; `generation` numbers the legs of that name,
+    several of which may be open at once. `tags` tell its dialog from others, `asked_session_id` is the
+    session that its question named, `session_id` the one that its records name. `questions` counts those
+    accepted for it that may have been of several conversations; `asked` are numbers that it was accepted
+    for before, as JSON text (see `asked_numbers`). `call_type` is the side that its records see it from.
+    `counted` tells that it holds capacity. `account_id`,
     `client_id` and `rate` are absent for a leg that nobody could be found for. `rated_for` is the
     moment for which `rate` was chosen, absent when authorization pinned it. `look_at` is when
     the sweep should look at the leg again; `closed_at` is absent exactly while it is open.
     `reserved` pays a call of `reserved_seconds`. Amounts are in `currency`. `decision` is what
     deciding saw, or what a leg nobody was found for may later be recognised by, as JSON text.
-    `earlier_began_at` and `earlier_ended_at` are when the generation before began and ended, by the
-    switch's own clock.
+    `decided_seconds` is what somebody decided to charge for time that cannot be true.
     """
 
     leg_key: bytes
@@ -118,9 +155,23 @@ class Session:
     estimated: bool = False
     reserved_seconds: int | None = None
     decision: str | None = None
-    earlier_began_at: datetime | None = None
-    earlier_ended_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    asked_session_id: str = ""
+    call_type: str = ""
+    questions: int = 0
+    asked: str | None = None
+    decided_seconds: int | None = None
     facts: Facts = field(default_factory=Facts)
+
+    @property
+    def id(self) -> LegId:
+        """Return what identifies the leg."""
+        return self.leg_key, self.generation
+
+    @property
+    def is_heard(self) -> bool:
+        """Tell whether a record is known of it."""
+        return self.state in (State.ACTIVE, State.CLOSED)
 
     @property
     def counted(self) -> bool:
@@ -132,14 +183,15 @@ class Session:
         return replace(self, state=State.RELEASED, reserved=ZERO, closed_at=now)
 
     def elapsed_seconds(self, now: datetime) -> int:
-        """Return how long a call under way can have lasted: 0 while it was not heard of."""
-        if self.state is not State.ACTIVE:
-            return 0
-        return max(0, int((now - self.opened_at).total_seconds()))
+        """Return how long an open leg can have lasted: since its first Accept, or since its first record.
+
+        An answer that was not told of yet may have come at once.
+        """
+        return max(0, int((now - self.opened_at).total_seconds())) if self.state.is_open else 0
 
 
 def leg_key(nas: str, reference: str, leg: Leg, detail: str = "") -> bytes:
-    """Return the 16 octets that identify a leg.
+    """Return the 16 octets that name a call on one side.
 
     *reference* is the call's name at that NAS, as its dialect says; *detail* is the termination
     address of a termination leg, or the session id of a further leg.

@@ -14,6 +14,9 @@ from billing_core.rating import billed_seconds, cost
 from billing_core.session import Leg, Session
 from billing_core.xdr import Unbillable, Xdr, XdrState
 
+# Records are dated in whole seconds: a call that ended at once may seem to have lasted one.
+_SAME_MOMENT_SECONDS = 1
+
 
 @dataclass(frozen=True, slots=True)
 class _Price:
@@ -95,6 +98,8 @@ def _price(
         return _Price(None, _duration(session, None), ZERO, 0, None)
     rate = _rate(session, client, catalogue, dated_at)
     duration = _duration(session, rate)
+    if reason := _impossible(session, duration):
+        return _Price(rate, duration, ZERO, 0, reason)
     if duration == 0:
         return _Price(rate, duration, ZERO, 0, None)
     if client is None:
@@ -108,8 +113,22 @@ def _price(
     return _Price(rate, duration, cost(rate, duration), billed_seconds(rate, duration), None)
 
 
+def _impossible(session: Session, duration: int | None) -> Unbillable | None:
+    """Return what cannot be true of a leg's time, if so; what somebody decided is taken as it is."""
+    facts = session.facts
+    if session.estimated or session.decided_seconds is not None:
+        return None
+    if facts.is_overrun:
+        return Unbillable.OVERRUN
+    is_backwards = facts.stopped and facts.connect_at and facts.disconnect_at and duration is None
+    says_answered = facts.stopped and duration == 0 and facts.least_seconds > _SAME_MOMENT_SECONDS
+    return Unbillable.CONTRADICTORY_TIME if is_backwards or says_answered else None
+
+
 def _duration(session: Session, rate: Rate | None) -> int | None:
-    """Return how long the leg lasted, as its rate table rounds durations."""
+    """Return how long the leg lasted, as its rate table rounds durations, or as somebody decided."""
+    if session.decided_seconds is not None:
+        return session.decided_seconds
     if session.estimated:
         return session.facts.known_seconds
     return session.facts.duration_seconds(rate.rounding if rate else DEFAULT_ROUNDING)
@@ -134,6 +153,6 @@ def rate_table_id(client: Client, leg: Leg) -> int | None:
 def _state(session: Session, price: _Price) -> XdrState:
     if price.reason is not None:
         return XdrState.UNBILLABLE
-    if session.leg is Leg.FURTHER or session.client_id is None:
+    if session.leg is Leg.FURTHER or session.client_id is None or session.decided_seconds == 0:
         return XdrState.RECORDED
     return XdrState.ESTIMATED if session.estimated else XdrState.RATED

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from billing_core.books import Books
+from billing_core.books import Books, LegsRead
 from billing_core.capacity import counter_keys
 from billing_core.catalogue import Catalogue
 from billing_core.concurrency import awaits_renewal
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.ports import SweepTurn
-from billing_core.session import Session, State
+from billing_core.session import LegId, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Xdr
 
@@ -115,21 +115,23 @@ class Sweep:
     def _close(
         self,
         turn: SweepTurn,
-        leg_keys: Sequence[bytes],
+        legs: Sequence[LegId],
         now: datetime,
         look_after: Callable[[Books, Session, datetime], Swept],
     ) -> list[Swept] | None:
         clients = self._catalogue.clients
-        owners = turn.owners(leg_keys)
-        locked = {owner for owner in owners.values() if owner is not None}
+        leg_keys = {key for key, _ in legs}
+        locked = turn.owners(leg_keys)
         if locked - clients.keys():
             return None  # Newer than this catalogue: the next sweep will know them.
         balances = turn.lock_balances(locked)
         version, found = turn.sessions(leg_keys)
         sessions = {
-            key: session
-            for key, session in found.items()
-            if session.state.is_open and (session.client_id is None or session.client_id in locked)
+            id: session
+            for id in legs
+            if (session := found.get(id)) is not None
+            and session.state.is_open
+            and (session.client_id is None or session.client_id in locked)
         }
         counters = {
             key
@@ -139,7 +141,8 @@ class Sweep:
         }
         locked_counters = turn.lock_counters(counters)
         is_stale = version != self._catalogue.version
-        books = Books(balances, leg_keys, sessions, locked_counters, clients, is_stale=is_stale)
+        read = LegsRead(frozenset(leg_keys), sessions)
+        books = Books(balances, read, locked_counters, clients, is_stale=is_stale)
         swept = [look_after(books, session, now) for session in sessions.values()]
         turn.record(books.changes)
         return swept

@@ -21,12 +21,19 @@ class XdrState(StrEnum):
 
 
 class Unbillable(StrEnum):
-    """Why an authentic record cannot be charged."""
+    """Why an authentic record cannot be charged.
+
+    OVERRUN: it would have lasted longer than can be true; its money is kept until somebody decides.
+    CONTRADICTORY_TIME: its Stop tells no time, and what else is known says that it was answered; or it
+    ended before it was answered.
+    """
 
     NO_ACCOUNT = "no_account"
     NO_RATE = "no_rate"
     NO_DURATION = "no_duration"
     IMPLAUSIBLE_DURATION = "implausible_duration"
+    OVERRUN = "overrun"
+    CONTRADICTORY_TIME = "contradictory_time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from typing import Any
 
 from billing_core.accounting import Report
 from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
-from billing_core.charging import Outcome, Recorded
+from billing_core.charging import Outcome
 from billing_core.denial import Denial
 from billing_core.money import plain
 from billing_core.ports import Reboot, UnknownRecord
+from billing_core.records import Recorded
 from billing_core.xdr import Xdr
 from radiusd.protocol import Received
 from radiusd.wire import Code, DropReason

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from billing_core.accounting import Report
 from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
-from billing_core.charging import Outcome, Recorded
+from billing_core.charging import Outcome
 from billing_core.client import Account
 from billing_core.denial import Denial
 from billing_core.ports import Reboot, UnknownRecord
+from billing_core.records import Recorded
 from radiusd import digest, wire
 from radiusd.challenge import Challenges
 from radiusd.dialects.reading import accounting, authorization_request, sequence_number
@@ -200,9 +201,9 @@ def _reply(received: Received, outcome: Outcome) -> tuple[Code, bytes]:
     match outcome:
         case Authorized():
             assert isinstance(received.request, AuthorizationRequest)
-            key = received.request.leg_key
+            leg = received.request.leg_key, outcome.generation
             proof = _our_proof(received.request, outcome.candidate.account)
-            return Code.ACCESS_ACCEPT, proof + accept_attributes(outcome, key, nas)
+            return Code.ACCESS_ACCEPT, proof + accept_attributes(outcome, leg, nas)
         case Authenticated():
             assert isinstance(received.request, AuthorizationRequest)
             proof = _our_proof(received.request, outcome.account)

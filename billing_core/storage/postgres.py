@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime
@@ -15,7 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - the dri
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey, Scope
 from billing_core.ports import Changes, Reboot
-from billing_core.session import Session
+from billing_core.session import LegId, Session
 from billing_core.storage import rows, statements
 from billing_core.storage.connection import connect, translated
 from billing_core.storage.disconnects import disconnect_row
@@ -30,12 +31,12 @@ class PostgresTurn:
     def __init__(self, cursor: cursor) -> None:
         """Use *cursor*; the transaction begins with the first call."""
         self._cursor = cursor
-        self._known: dict[bytes, Session] = {}
+        self._known: dict[LegId, Session] = {}
         self._begin = "BEGIN; "
 
-    def owners(self, leg_keys: Collection[bytes]) -> Mapping[bytes, int | None]:
+    def owners(self, leg_keys: Collection[bytes]) -> AbstractSet[int]:
         """Return the clients of known legs."""
-        return {bytes(key): owner for key, owner in self._select("owners", rows.array_literal(leg_keys))}
+        return {owner for (owner,) in self._select("owners", rows.array_literal(leg_keys))}
 
     def lock_balances(self, client_ids: Collection[int]) -> Mapping[int, Balance]:
         """Lock the clients' balances in order of id."""
@@ -44,16 +45,20 @@ class PostgresTurn:
         found = self._select("lock_balances", rows.array_literal(client_ids))
         return {row[0]: Balance(*row[1:]) for row in found}
 
-    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[LegId, Session]]:
         """Return the definitions' version, and the sessions; those whom no balance guards are locked."""
         told = self._select("sessions", rows.array_literal(leg_keys))
-        found = {s.leg_key: s for row in told if row[1] is not None for s in (rows.session_of(row[1:]),)}
-        of_nobody = [key for key, session in found.items() if session.client_id is None]
+        found = {s.id: s for row in told if row[1] is not None for s in (rows.session_of(row[1:]),)}
+        of_nobody = {key for (key, _), session in found.items() if session.client_id is None}
         if of_nobody:
             locked = map(rows.session_of, self._select("lock_sessions", rows.array_literal(of_nobody)))
-            found |= {session.leg_key: session for session in locked}
+            found |= {session.id: session for session in locked}
         self._known |= found
         return told[0][0], found
+
+    def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
+        """Return when devices of these switches began anew."""
+        return [Reboot(*row) for row in self._select("reboots", rows.array_literal(nas), since)]
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         """Lock the shared counters that exist."""
@@ -74,19 +79,19 @@ class PostgresTurn:
         """Take the lock that only one sweep has."""
         return bool(self._select("alone")[0][0])
 
-    def due(self, now: datetime, most: int) -> Sequence[bytes]:
-        """Return the keys of open legs to be looked at by *now*."""
-        return [bytes(key) for (key,) in self._select("due", now, most)]
+    def due(self, now: datetime, most: int) -> Sequence[LegId]:
+        """Return open legs to be looked at by *now*."""
+        return [(bytes(key), generation) for key, generation in self._select("due", now, most)]
 
     def next_reboot(self) -> tuple[int, Reboot] | None:
         """Return the oldest reboot that is not worked off."""
         found = self._select("next_reboot")
         return (found[0][0], Reboot(*found[0][1:])) if found else None
 
-    def legs_before(self, reboot: Reboot, most: int) -> Sequence[bytes]:
-        """Return the keys of open legs that the reboot ended."""
+    def legs_before(self, reboot: Reboot, most: int) -> Sequence[LegId]:
+        """Return open legs that the reboot ended."""
         found = self._select("legs_before", reboot.nas, reboot.nas_box, reboot.event_at, most)
-        return [bytes(key) for (key,) in found]
+        return [(bytes(key), generation) for key, generation in found]
 
     def reboot_done(self, reboot_id: int) -> None:
         """Mark a reboot as worked off, with the legs that this turn closes."""
@@ -105,14 +110,16 @@ class PostgresTurn:
         In order of the key, so that two turns which insert the same legs wait for each other only once.
         """
         new, changed, progressed = [], [], []
-        for key, session in sorted(changes.sessions.items()):
-            before = self._known.get(key)
+        for id, session in sorted(changes.sessions.items(), key=lambda item: item[0]):
+            before = self._known.get(id)
             if before is None:
                 new.append(rows.session_row(session))
             elif rows.is_progress(before, session):
                 progressed.append(rows.progress_row(session))
             else:
                 changed.append(rows.session_row(session))
+        if changes.forgotten:
+            yield "forget_sessions", rows.array_literals(sorted(changes.forgotten))
         if new:
             yield "insert_sessions", rows.array_literals(new)
         if changed:

@@ -48,7 +48,6 @@ PINNED_RATE = (
 )
 # What a leg is, which most of its turns leave alone.
 _IDENTITY = (
-    "generation",
     "client_id",
     "account_id",
     "nas",
@@ -63,8 +62,9 @@ _IDENTITY = (
     "authorized_at",
     "credit_time_seconds",
     "decision",
-    "earlier_began_at",
-    "earlier_ended_at",
+    "asked_session_id",
+    "questions",
+    "asked",
     *PINNED_RATE,
 )
 FACTS = (
@@ -75,12 +75,15 @@ FACTS = (
     "stop_event_at",
     "known_seconds",
     "stop_seconds",
+    "overrun_seconds",
+    "answered",
     "stopped",
     "failed",
     "disconnect_cause",
 )
 _PROGRESS = (
     "leg_key",
+    "generation",
     "state",
     "session_id",
     "look_at",
@@ -91,6 +94,9 @@ _PROGRESS = (
     "closed_at",
     "estimated",
     "reserved_seconds",
+    "tags",
+    "call_type",
+    "decided_seconds",
     *FACTS,
 )
 _SESSION = (*_PROGRESS, *_IDENTITY)
@@ -150,10 +156,10 @@ def insert(table: str, columns: Sequence[str]) -> str:
 
 
 def _update(table: str, columns: Sequence[str]) -> str:
-    setting = ", ".join(f"{name} = new.{name}" for name in columns if name != "leg_key")
+    setting = ", ".join(f"{name} = new.{name}" for name in columns if name not in ("leg_key", "generation"))
     return (
         f"UPDATE {table} AS old SET {setting} FROM ({_rows(table, columns)}) AS new"  # noqa: S608
-        " WHERE old.leg_key = new.leg_key"
+        " WHERE old.leg_key = new.leg_key AND old.generation = new.generation"
     )
 
 
@@ -176,7 +182,7 @@ def is_progress(before: Session, after: Session) -> bool:
         before.rate is after.rate
         and before.rated_for is after.rated_for
         and before.authorized_at is after.authorized_at
-        and before.generation == after.generation
+        and before.called is after.called
         and before.currency == after.currency
         and before.credit_time_seconds == after.credit_time_seconds
         and before.decision is after.decision
@@ -188,6 +194,7 @@ def progress_row(leg: Session) -> tuple[object, ...]:
     facts = leg.facts
     return (
         leg.leg_key,
+        leg.generation,
         leg.state.value,
         leg.session_id,
         leg.look_at,
@@ -198,6 +205,9 @@ def progress_row(leg: Session) -> tuple[object, ...]:
         leg.closed_at,
         leg.estimated,
         leg.reserved_seconds,
+        " ".join(leg.tags),
+        leg.call_type,
+        leg.decided_seconds,
         facts.setup_at,
         facts.connect_at,
         facts.disconnect_at,
@@ -205,6 +215,8 @@ def progress_row(leg: Session) -> tuple[object, ...]:
         facts.stop_event_at,
         facts.known_seconds,
         facts.stop_seconds,
+        facts.overrun_seconds,
+        facts.answered,
         facts.stopped,
         facts.failed,
         facts.disconnect_cause,
@@ -215,7 +227,6 @@ def session_row(leg: Session) -> tuple[object, ...]:
     """Return the values of `_SESSION`, in its order."""
     return (
         *progress_row(leg),
-        leg.generation,
         leg.client_id,
         leg.account_id,
         leg.nas,
@@ -230,8 +241,9 @@ def session_row(leg: Session) -> tuple[object, ...]:
         leg.authorized_at,
         leg.credit_time_seconds,
         leg.decision,
-        leg.earlier_began_at,
-        leg.earlier_ended_at,
+        leg.asked_session_id,
+        leg.questions,
+        leg.asked,
         *(_rate_row(leg.rate) if leg.rate else (None,) * len(PINNED_RATE)),
     )
 
@@ -260,13 +272,13 @@ def _rate_of(row: Sequence[Any]) -> Rate:
 
 def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
-    key, state, session_id, look_at, last_heard_at, reserved, posted = row[:7]
-    revision, closed_at, estimated, reserved_seconds = row[7:_FACTS_AT]
-    generation, client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
-        _IDENTITY_AT : _IDENTITY_AT + 10
+    key, generation, state, session_id, look_at, last_heard_at, reserved, posted = row[:8]
+    revision, closed_at, estimated, reserved_seconds, tags, call_type, decided_seconds = row[8:_FACTS_AT]
+    client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
+        _IDENTITY_AT : _IDENTITY_AT + 9
     ]
-    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 10 : _IDENTITY_AT + 14]
-    decision, earlier_began_at, earlier_ended_at = row[_IDENTITY_AT + 14 : _RATE_AT]
+    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 9 : _IDENTITY_AT + 13]
+    decision, asked_session_id, questions, asked = row[_IDENTITY_AT + 13 : _RATE_AT]
     rate = row[_RATE_AT:]
     return Session(
         leg_key=bytes(key),
@@ -296,8 +308,12 @@ def session_of(row: Sequence[Any]) -> Session:
         estimated=estimated,
         reserved_seconds=reserved_seconds,
         decision=decision,
-        earlier_began_at=earlier_began_at,
-        earlier_ended_at=earlier_ended_at,
+        tags=tuple(tags.split()),
+        asked_session_id=asked_session_id,
+        call_type=call_type,
+        questions=questions,
+        asked=asked,
+        decided_seconds=decided_seconds,
         facts=Facts(*row[_FACTS_AT:_IDENTITY_AT]),
     )
 

@@ -9,13 +9,17 @@ from billing_core.storage import notices, rows
 SWEEP_LOCK = 0x7377656570
 
 PREPARED = {
-    "owners": "SELECT leg_key, client_id FROM session WHERE leg_key = ANY($1::bytea[])",
+    "owners": """
+        SELECT DISTINCT client_id FROM session WHERE leg_key = ANY($1::bytea[]) AND client_id IS NOT NULL""",
     # Nothing but the lock: a sum in a statement that waited would be the sum from before the wait.
     "lock_balances": """
         SELECT client_id, live, reserved, in_use, term_in_use, warned FROM balance
         WHERE client_id = ANY($1::int[]) ORDER BY client_id FOR UPDATE""",
     "sessions": rows.SELECT_VERSION_AND_SESSIONS,
-    "lock_sessions": f"{rows.SELECT_SESSIONS} ORDER BY leg_key FOR UPDATE",
+    "lock_sessions": f"{rows.SELECT_SESSIONS} AND client_id IS NULL ORDER BY leg_key, generation FOR UPDATE",
+    "reboots": """
+        SELECT nas, nas_box, event_at, starting FROM reboot
+        WHERE nas = ANY($1::text[]) AND event_at >= $2::timestamptz ORDER BY event_at""",
     "lock_counters": """
         SELECT scope, owner_id, capacity, in_use FROM capacity_counter
         WHERE (scope, owner_id) IN (SELECT * FROM unnest($1::smallint[], $2::int[]))
@@ -23,6 +27,9 @@ PREPARED = {
     "insert_sessions": rows.INSERT_SESSIONS,
     "update_sessions": rows.UPDATE_SESSIONS,
     "update_progress": rows.UPDATE_PROGRESS,
+    "forget_sessions": """
+        DELETE FROM session USING unnest($1::bytea[], $2::int[]) AS old(leg_key, generation)
+        WHERE session.leg_key = old.leg_key AND session.generation = old.generation""",
     "insert_xdrs": rows.INSERT_XDRS,
     "insert_entries": rows.INSERT_ENTRIES,
     "insert_refusals": rows.INSERT_REFUSALS,
@@ -58,13 +65,13 @@ PREPARED = {
             unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])""",
     "alone": f"SELECT pg_try_advisory_xact_lock({SWEEP_LOCK})",
     "due": """
-        SELECT leg_key FROM session
+        SELECT leg_key, generation FROM session
         WHERE closed_at IS NULL AND look_at <= $1::timestamptz ORDER BY look_at LIMIT $2::int""",
     "next_reboot": """
         SELECT id, nas, nas_box, event_at, starting FROM reboot
         WHERE done_at IS NULL ORDER BY id LIMIT 1""",
     "legs_before": """
-        SELECT leg_key FROM session
+        SELECT leg_key, generation FROM session
         WHERE closed_at IS NULL AND nas = $1::text AND nas_box = $2::text AND opened_at < $3::timestamptz
         LIMIT $4::int""",
     "reboot_done": "UPDATE reboot SET done_at = now() WHERE id = $1::bigint",

@@ -23,7 +23,7 @@ def disconnect_attributes(wanted: Wanted, nas: Nas, now: datetime) -> bytes:
     if wanted.call_id and form is not VsaForm.NONE:
         parts.append(_call(wanted.call_id, form))
     if wanted.authorized:
-        parts.append(encode("Class", class_of(wanted.leg_key, nas)))
+        parts.append(encode("Class", class_of((wanted.leg_key, wanted.generation), nas)))
     parts.append(encode("Event-Timestamp", int(now.timestamp())))
     return b"".join(parts)
 

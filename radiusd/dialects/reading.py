@@ -106,14 +106,15 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, box: str, now
     attempt = "/".join([termination_address or "", session_id, *reader.all("attempt")])
     detail = attempt if is_vendors else ""
     references = dict.fromkeys(reference for reference in (call_id, session_id) if reference)
-    linked = () if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
+    linked = None if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
     told = moments(reader, kind, nas.timezone, now)
     return Report(
         kind=kind,
         nas=nas.name,
         nas_box=box,
         leg=leg,
-        leg_keys=(*linked, *(leg_key(nas.name, reference, leg, detail) for reference in references)),
+        leg_keys=tuple(leg_key(nas.name, reference, leg, detail) for reference in references),
+        linked=linked,
         call_id=call_id,
         session_id=session_id,
         name=reader.get("account"),

@@ -9,6 +9,7 @@ from billing_core.authorization import Authenticated, Authorized
 from billing_core.client import Client
 from billing_core.denial import Denial
 from billing_core.money import shown
+from billing_core.session import LegId
 from radiusd import codec
 from radiusd.codec import encode
 from radiusd.dialects.dialect import Dialect, Language, Limit, VsaForm
@@ -19,7 +20,7 @@ from radiusd.session_class import class_of
 _POSTPAID, _PREPAID = "0", "1"
 
 
-def accept_attributes(outcome: Authorized, leg_key: bytes, nas: Nas) -> bytes:
+def accept_attributes(outcome: Authorized, leg: LegId, nas: Nas) -> bytes:
     """Return the attributes of an Access-Accept: the call may start, and for how long."""
     dialect, seconds = nas.speaks, outcome.credit_time_seconds
     parts = [
@@ -27,7 +28,7 @@ def accept_attributes(outcome: Authorized, leg_key: bytes, nas: Nas) -> bytes:
         *(_LIMITS[limit](dialect, seconds) for limit in dialect.limit_attributes),
         _routing(nas, seconds),
         _about_client(outcome.candidate.client, outcome.available, dialect),
-        encode("Class", class_of(leg_key, nas)),
+        encode("Class", class_of(leg, nas)),
     ]
     return b"".join(parts)
 

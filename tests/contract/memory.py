@@ -11,7 +11,7 @@ from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
 from billing_core.ports import Changes, DataRefusedError, Disconnect, Reboot, Refusal, UnknownRecord
-from billing_core.session import Session
+from billing_core.session import LegId, Session
 from billing_core.xdr import Xdr
 
 
@@ -22,7 +22,7 @@ class MemoryStorage:
     version: int = 0
     balances: dict[int, Balance] = field(default_factory=dict)
     counters: dict[CounterKey, Counter] = field(default_factory=dict)
-    sessions: dict[bytes, Session] = field(default_factory=dict)
+    sessions: dict[LegId, Session] = field(default_factory=dict)
     xdrs: list[Xdr] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     reboots: list[Reboot] = field(default_factory=list)
@@ -48,16 +48,20 @@ class MemoryTurn:
         self._locked: set[int] = set()
         self._reboots_done: set[int] = set()
 
-    def owners(self, leg_keys: Collection[bytes]) -> Mapping[bytes, int | None]:
-        return {key: session.client_id for key, session in self.sessions(leg_keys)[1].items()}
+    def owners(self, leg_keys: Collection[bytes]) -> set[int]:
+        found = self.sessions(leg_keys)[1].values()
+        return {session.client_id for session in found if session.client_id is not None}
 
     def lock_balances(self, client_ids: Collection[int]) -> Mapping[int, Balance]:
         self._locked = set(client_ids)
         return {id: self._storage.balances[id] for id in client_ids if id in self._storage.balances}
 
-    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
-        found = {key: self._storage.sessions[key] for key in leg_keys if key in self._storage.sessions}
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[LegId, Session]]:
+        found = {id: session for id, session in self._storage.sessions.items() if id[0] in leg_keys}
         return self._storage.version, found
+
+    def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
+        return [item for item in self._storage.reboots if item.nas in nas and item.event_at >= since]
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         return {key: self._storage.counters[key] for key in keys if key in self._storage.counters}
@@ -69,6 +73,8 @@ class MemoryTurn:
         assert changes.balances.keys() | changes.warned.keys() <= self._locked, (
             "what was not locked must not change"
         )
+        for id in changes.forgotten:
+            self._storage.sessions.pop(id, None)
         self._storage.sessions |= {key: _kept(session) for key, session in changes.sessions.items()}
         for xdr in changes.xdrs:
             assert all(_identity(xdr) != _identity(other) for other in self._storage.xdrs)
@@ -94,18 +100,18 @@ class MemoryTurn:
     def alone(self) -> bool:
         return True
 
-    def due(self, now: datetime, most: int) -> Sequence[bytes]:
+    def due(self, now: datetime, most: int) -> Sequence[LegId]:
         due = [s for s in self._storage.sessions.values() if s.state.is_open and s.look_at <= now]
-        return [session.leg_key for session in sorted(due, key=lambda session: session.look_at)[:most]]
+        return [session.id for session in sorted(due, key=lambda session: session.look_at)[:most]]
 
     def next_reboot(self) -> tuple[int, Reboot] | None:
         waiting = enumerate(self._storage.reboots)
         return next((item for item in waiting if item[0] not in self._storage.reboots_done), None)
 
-    def legs_before(self, reboot: Reboot, most: int) -> Sequence[bytes]:
+    def legs_before(self, reboot: Reboot, most: int) -> Sequence[LegId]:
         legs = (s for s in self._storage.sessions.values() if s.state.is_open)
         own = (leg for leg in legs if (leg.nas, leg.nas_box) == (reboot.nas, reboot.nas_box))
-        return [leg.leg_key for leg in own if leg.opened_at < reboot.event_at][:most]
+        return [leg.id for leg in own if leg.opened_at < reboot.event_at][:most]
 
     def reboot_done(self, reboot_id: int) -> None:
         self._reboots_done.add(reboot_id)

@@ -22,7 +22,7 @@ from billing_core.denial import Denial
 from billing_core.ledger import Entry, EntryKind
 from billing_core.limits import Limits
 from billing_core.ports import Refusal, Storage
-from billing_core.session import Leg, Session
+from billing_core.session import Leg, LegId, Session
 from billing_core.storage import rows
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep
@@ -54,7 +54,7 @@ class State:
 
     balances: dict[int, Balance]
     counters: dict[CounterKey, Counter]
-    sessions: dict[bytes, Session]
+    sessions: dict[LegId, Session]
     xdrs: list[Xdr]
     entries: list[Entry]
     refusals: list[Refusal]
@@ -169,7 +169,7 @@ def read_state(url: str) -> State:
                 (Scope(row[0]), row[1]): Counter(*row[2:])
                 for row in _select(cursor, "SELECT * FROM capacity_counter")
             },
-            {session.leg_key: session for session in sessions},
+            {session.id: session for session in sessions},
             sorted((_xdr(row) for row in _select(cursor, _columns(Xdr, "xdr"))), key=_by_leg),
             sorted((_entry(row) for row in _select(cursor, _columns(Entry, "entry"))), key=_by_text),
             [_refusal(row) for row in _select(cursor, f"{_columns(Refusal, 'decision')} ORDER BY id")],
@@ -229,7 +229,9 @@ def audit(state: State) -> None:
     in_use += Tally(
         (Scope.RESELLER, id) for leg in brought for id in clients[leg.client_id or 0].reseller_ids
     )
+    disputed = [leg for leg in state.sessions.values() if leg.facts.is_overrun and not leg.state.is_open]
     for id, balance in state.balances.items():
+        held = [leg.reserved for leg in (*counted, *disputed) if leg.client_id == id]
         own = [leg for leg in counted if leg.client_id == id]
         billed = [
             xdr.amount if xdr.leg is Leg.TERMINATION else -xdr.amount
@@ -238,10 +240,12 @@ def audit(state: State) -> None:
         ]
         assert balance.live == sum(entry.amount for entry in state.entries if entry.client_id == id)
         assert balance.live == PAID[id] + sum(billed)
-        assert balance.reserved == sum(leg.reserved for leg in own) >= 0
+        assert balance.reserved == sum(held) >= 0
         assert balance.in_use == sum(leg.leg is Leg.ORIGINATION for leg in own)
         assert balance.term_in_use == sum(leg.leg is Leg.TERMINATION for leg in own)
     assert {key: counter.in_use for key, counter in state.counters.items()} == {
         key: in_use[key] for key in state.counters
     }
-    assert not any(session.reserved for session in state.sessions.values() if session not in counted)
+    assert not any(
+        session.reserved for session in state.sessions.values() if session not in (*counted, *disputed)
+    )

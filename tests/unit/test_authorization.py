@@ -415,18 +415,21 @@ def test_of_a_call_under_way_the_time_that_has_passed_is_spent():
     assert reason(ask(request(), alice(), taken, session=mine, now=at(100))) is Denial.TOO_LITTLE
 
 
-def test_a_call_that_was_not_heard_of_has_spent_no_time():
+def test_a_call_that_was_not_heard_of_may_have_been_answered_at_once():
     mine = accepted(alice(), has("1"))
     taken = has("1", reserved=mine.reserved, in_use=1)
 
-    assert seconds(ask(request(), alice(), taken, session=mine, now=at(40))) == 100
+    assert seconds(ask(request(), alice(), taken, session=mine, now=at(40))) == 60
 
 
-def test_another_accounts_request_with_the_same_call_id_is_denied():
+def test_an_open_leg_never_gets_cheaper():
     mine = accepted(alice(), has("1"))
-    other = replace(ALICE_ACCOUNT, id=11)
+    cheap = alice(sold=[rate("0.06/min 1/1")])
+    again = ask(request(), cheap, has("1", reserved=mine.reserved, in_use=1), session=mine)
+    poorer = ask(request(), alice(), has("0.50", reserved=mine.reserved, in_use=1), session=mine)
 
-    assert reason(ask(request(), alice(account=other), has("9"), session=mine)) is Denial.MALFORMED
+    assert (seconds(again), again.reserved) == (100, mine.reserved)
+    assert (seconds(poorer), poorer.reserved) == (100, mine.reserved)
 
 
 def test_an_accept_always_names_a_time_p_090():

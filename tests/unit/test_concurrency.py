@@ -23,6 +23,7 @@ from billing_core.concurrency import (
 )
 from billing_core.credit_time import highest_cost
 from billing_core.denial import Denial
+from billing_core.legs import Conversation
 from billing_core.limits import Limits
 from billing_core.opening import granted
 from billing_core.session import Facts, Session, State
@@ -303,7 +304,8 @@ def test_another_authorization_renews_a_slice_by_the_time_that_has_passed():
     session = replace(sliced(), state=State.ACTIVE)
     outcome = ask(SLICE, Balance(Decimal(10), session.reserved), session=session, now=at(30))
     assert isinstance(outcome, Authorized)
-    again = granted(request(), outcome, session, LIMITS, at(30))
+    known = Conversation(session, is_moved=False, is_sure=True)
+    again = granted(request(), outcome, known, LIMITS, at(30))
 
     assert (outcome.credit_time_seconds, outcome.reserved) == (970, Decimal("0.90"))
     assert (again.reserved_seconds, again.credit_time_seconds) == (90, 1000)

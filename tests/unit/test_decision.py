@@ -135,17 +135,7 @@ def test_what_the_call_holds_itself_is_told_apart() -> None:
     facts = decided(balance=balance, session=session, now=at(100))
 
     assert (facts["own"], facts["usable"], facts["capacity"]["held"]) == ("10", "9", 1)
-    assert (facts["seconds"], facts["bound"]) == (800, "money")
-
-
-def test_another_accounts_call_is_not_taken_for_its_own() -> None:
-    session = replace(under_way(OF_TEN), account_id=99)
-
-    facts = decided(session=session)
-
-    assert facts["because"] == "another account holds this call id"
-    assert "own" not in facts
-    assert "held" not in facts["capacity"]
+    assert (facts["seconds"], facts["bound"]) == (900, "money")
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def reply(what: str, nas: Nas) -> bytes:
     if kind == "authenticated":
         return authenticated_attributes(Authenticated(CLIENT, ACCOUNT, AVAILABLE), nas)
     candidate = Candidate(CLIENT, ACCOUNT, RATE, "442071234567")
-    return accept_attributes(Authorized(candidate, int(kind), Decimal(1), AVAILABLE), bytes(16), nas)
+    return accept_attributes(Authorized(candidate, int(kind), Decimal(1), AVAILABLE), (bytes(16), 0), nas)
 
 
 def spelled(octets: bytes) -> list[tuple[int, str]]:

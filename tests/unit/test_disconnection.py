@@ -56,7 +56,7 @@ def test_a_leg_is_named_by_all_that_its_switch_knows_of_it():
     assert (attributes.text("User-Name"), attributes.text("Acct-Session-Id")) == ("alice", "77")
     # As gateways write it: the attribute's name before it, and groups of capital digits.
     assert attributes.raw("h323-conf-id") == b"h323-conf-id=01234567 89ABCDEF 01234567 89ABCDEF"
-    assert linked_leg(attributes.raws("Class"), nas("cisco")) == (KEY,)
+    assert linked_leg(attributes.raws("Class"), nas("cisco")) == (KEY, 0)
     assert attributes.integer("Event-Timestamp") == int(NOON.timestamp())
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, text
 from billing_core.admin.found import found_client
 from billing_core.admin.output import Record
 from billing_core.admin.rates.rates import unknown_rate_table
-from billing_core.books import Books
+from billing_core.books import Books, LegsRead
 from billing_core.catalogue import Catalogue
 from billing_core.ledger import EntryKind
 from billing_core.limits import Limits
@@ -151,11 +151,11 @@ class Rerating:
         version, sessions = turn.sessions(keys)
         if version != self._catalogue.version:
             return None
-        books = Books(balances, keys, sessions, {}, self._catalogue.clients)
+        books = Books(balances, LegsRead(frozenset(keys), sessions), {}, self._catalogue.clients)
         found = []
         for item in batch:
-            session = sessions.get(item.leg_key)
-            if session is None or (session.generation, session.revision) != (item.generation, item.revision):
+            session = sessions.get((item.leg_key, item.generation))
+            if session is None or session.revision != item.revision:
                 self.summary.overtaken += 1
                 continue
             again = rerated(session, item.reason, self._catalogue, self._limits)
@@ -175,7 +175,7 @@ class Rerating:
         return now
 
     def _counted(self, batch: Sequence[_Candidate], found: Sequence[tuple[Session, Rerated]]) -> list[Record]:
-        reasons = {item.leg_key: item.reason for item in batch}
+        reasons = {(item.leg_key, item.generation): item.reason for item in batch}
         self.summary.checked += len(batch)
         self.summary.kept += sum(again.is_kept for _, again in found)
         changed = [(before, again) for before, again in found if not again.is_kept]
@@ -184,7 +184,7 @@ class Rerating:
         for before, again in changed:
             if currency := again.xdr.currency:
                 totals[currency] = totals.get(currency, ZERO) + difference(before, again.session)
-        return [self._line(before, again, reasons[before.leg_key]) for before, again in changed]
+        return [self._line(before, again, reasons[before.id]) for before, again in changed]
 
     def _line(self, before: Session, again: Rerated, reason: Unbillable | None) -> Record:
         xdr, client_id = again.xdr, again.session.client_id
