@@ -67,14 +67,13 @@ class MemoryTurn:
         return {key: self._storage.counters[key] for key in keys if key in self._storage.counters}
 
     def record(self, changes: Changes) -> None:
-        for session in changes.sessions.values():
-            if "\0" in session.call_id + session.session_id + session.calling + session.called:
-                raise DataRefusedError("a text has a NUL")
+        if any(_has_nul(session) for session in changes.sessions.values()):
+            raise DataRefusedError("a text has a NUL")
         assert changes.balances.keys() | changes.warned.keys() <= self._locked, (
             "what was not locked must not change"
         )
-        for id in changes.forgotten:
-            self._storage.sessions.pop(id, None)
+        kept = self._storage.sessions.items()
+        self._storage.sessions = {id: session for id, session in kept if id not in changes.forgotten}
         self._storage.sessions |= {key: _kept(session) for key, session in changes.sessions.items()}
         for xdr in changes.xdrs:
             assert all(_identity(xdr) != _identity(other) for other in self._storage.xdrs)
@@ -115,6 +114,10 @@ class MemoryTurn:
 
     def reboot_done(self, reboot_id: int) -> None:
         self._reboots_done.add(reboot_id)
+
+
+def _has_nul(session: Session) -> bool:
+    return "\0" in session.call_id + session.session_id + session.calling + session.called
 
 
 def _kept(session: Session) -> Session:
