@@ -57,6 +57,8 @@ class Report:
     linked: tuple[bytes, int | None] | None = None
     numbers_change: bool = False
     overrun_is_charged: bool = False
+    nas_address: str = ""
+    nas_source: str = ""
 
     @property
     def further_key(self) -> bytes:

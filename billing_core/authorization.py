@@ -61,6 +61,8 @@ class AuthorizationRequest:
     barred: str = ""
     tags: tuple[str, ...] = ()
     unheard_seconds: int | None = None
+    nas_address: str = ""
+    nas_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.notice import followed
 from billing_core.ports import Changes, Disconnect, DisconnectReason, Reboot, TurnConflictError
-from billing_core.session import Leg, LegId, Session
+from billing_core.session import Leg, LegId, Session, is_same_device
 from billing_core.xdr import Xdr
 
 LEGS_KEPT = 8
@@ -108,7 +108,7 @@ class Books:
         ended_at = leg.closed_at or leg.last_heard_at
         known = (*self._read.reboots, *self.changes.reboots)
         return any(
-            (reboot.nas, reboot.nas_box) == (leg.nas, leg.nas_box) and reboot.event_at > ended_at
+            reboot.nas == leg.nas and is_same_device(reboot, leg) and reboot.event_at > ended_at
             for reboot in known
         )
 

@@ -34,13 +34,15 @@ class DataRefusedError(Exception):
 class Reboot:
     """A switch said that it starts or shuts down (Accounting-On or -Off): its legs are gone.
 
-    Only legs opened before `event_at` are; `nas_box` tells one device of a NAS from another.
+    Only legs of its device (see `is_same_device`) that were opened before `event_at` are.
     """
 
     nas: str
     nas_box: str
     event_at: datetime
     starting: bool
+    nas_address: str = ""
+    nas_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

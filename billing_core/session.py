@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
 from hashlib import blake2b
+from typing import Protocol
 
 from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
 from billing_core.rate_table import Rate
@@ -125,6 +126,7 @@ class Session:
     the sweep should look at the leg again; `closed_at` is absent exactly while it is open.
     `reserved` pays a call of `reserved_seconds`. Amounts are in `currency`. `decision` is what
     deciding saw, or what a leg nobody was found for may later be recognised by, as JSON text.
+    `nas_box`, `nas_address` and `nas_source` name the device (see `Device`).
     `decided_seconds` is what somebody decided to charge for time that cannot be true.
     """
 
@@ -160,6 +162,8 @@ class Session:
     call_type: str = ""
     questions: int = 0
     asked: str | None = None
+    nas_address: str = ""
+    nas_source: str = ""
     decided_seconds: int | None = None
     facts: Facts = field(default_factory=Facts)
 
@@ -188,6 +192,37 @@ class Session:
         An answer that was not told of yet may have come at once.
         """
         return max(0, int((now - self.opened_at).total_seconds())) if self.state.is_open else 0
+
+
+class Device(Protocol):
+    """What names the device of a switch that sent a record: its NAS-Identifier, its address, its source.
+
+    Each is empty where it is not told, or tells nothing (a loopback address).
+    """
+
+    @property
+    def nas_box(self) -> str:
+        """Return its NAS-Identifier."""
+
+    @property
+    def nas_address(self) -> str:
+        """Return its NAS-IP-Address or NAS-IPv6-Address."""
+
+    @property
+    def nas_source(self) -> str:
+        """Return where the packet came from."""
+
+
+def is_same_device(one: Device, other: Device) -> bool:
+    """Tell whether two records are of one device: no name that both carry differs, and one is equal.
+
+    Where they came from counts only where neither carries a name.
+    """
+    names = [(one.nas_box, other.nas_box), (one.nas_address, other.nas_address)]
+    told = [(mine, others) for mine, others in names if mine and others]
+    if not any(mine or others for mine, others in names):
+        told = [(one.nas_source, other.nas_source)] if one.nas_source else []
+    return bool(told) and all(mine == others for mine, others in told)
 
 
 def leg_key(nas: str, reference: str, leg: Leg, detail: str = "") -> bytes:

@@ -90,7 +90,15 @@ class PostgresTurn:
 
     def legs_before(self, reboot: Reboot, most: int) -> Sequence[LegId]:
         """Return open legs that the reboot ended."""
-        found = self._select("legs_before", reboot.nas, reboot.nas_box, reboot.event_at, most)
+        found = self._select(
+            "legs_before",
+            reboot.nas,
+            reboot.nas_box,
+            reboot.nas_address,
+            reboot.nas_source,
+            reboot.event_at,
+            most,
+        )
         return [(bytes(key), generation) for key, generation in found]
 
     def reboot_done(self, reboot_id: int) -> None:
@@ -148,7 +156,7 @@ def _write_sums(changes: Changes) -> Iterator[_Write]:
 
 def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.reboots:
-        reboots = sorted((item.nas, item.nas_box, item.event_at, item.starting) for item in changes.reboots)
+        reboots = sorted(astuple(item) for item in changes.reboots)
         yield "insert_reboots", rows.array_literals(reboots)
     if changes.unknown_records:
         unknown = [astuple(item) for item in changes.unknown_records]

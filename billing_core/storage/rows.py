@@ -52,6 +52,8 @@ _IDENTITY = (
     "account_id",
     "nas",
     "nas_box",
+    "nas_address",
+    "nas_source",
     "leg",
     "calling",
     "called",
@@ -231,6 +233,8 @@ def session_row(leg: Session) -> tuple[object, ...]:
         leg.account_id,
         leg.nas,
         leg.nas_box,
+        leg.nas_address,
+        leg.nas_source,
         leg.leg.value,
         leg.calling,
         leg.called,
@@ -274,17 +278,19 @@ def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
     key, generation, state, session_id, look_at, last_heard_at, reserved, posted = row[:8]
     revision, closed_at, estimated, reserved_seconds, tags, call_type, decided_seconds = row[8:_FACTS_AT]
-    client_id, account_id, nas, nas_box, leg, calling, called, call_id, opened_at = row[
-        _IDENTITY_AT : _IDENTITY_AT + 9
+    client_id, account_id, nas, nas_box, nas_address, nas_source, leg, calling, called, call_id, opened_at = row[
+        _IDENTITY_AT : _IDENTITY_AT + 11
     ]
-    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 9 : _IDENTITY_AT + 13]
-    decision, asked_session_id, questions, asked = row[_IDENTITY_AT + 13 : _RATE_AT]
+    currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 11 : _IDENTITY_AT + 15]
+    decision, asked_session_id, questions, asked = row[_IDENTITY_AT + 15 : _RATE_AT]
     rate = row[_RATE_AT:]
     return Session(
         leg_key=bytes(key),
         generation=generation,
         nas=nas,
         nas_box=nas_box,
+        nas_address=nas_address,
+        nas_source=nas_source,
         leg=Leg(leg),
         state=State(state),
         call_id=call_id,

@@ -18,7 +18,7 @@ PREPARED = {
     "sessions": rows.SELECT_VERSION_AND_SESSIONS,
     "lock_sessions": f"{rows.SELECT_SESSIONS} AND client_id IS NULL ORDER BY leg_key, generation FOR UPDATE",
     "reboots": """
-        SELECT nas, nas_box, event_at, starting FROM reboot
+        SELECT nas, nas_box, event_at, starting, nas_address, nas_source FROM reboot
         WHERE nas = ANY($1::text[]) AND event_at >= $2::timestamptz ORDER BY event_at""",
     "lock_counters": """
         SELECT scope, owner_id, capacity, in_use FROM capacity_counter
@@ -56,8 +56,9 @@ PREPARED = {
         FROM unnest($1::smallint[], $2::int[], $3::int[]) AS new(scope, owner_id, in_use)
         WHERE old.scope = new.scope AND old.owner_id = new.owner_id""",
     "insert_reboots": """
-        INSERT INTO reboot (nas, nas_box, event_at, starting)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[])
+        INSERT INTO reboot (nas, nas_box, event_at, starting, nas_address, nas_source)
+        SELECT * FROM
+            unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[], $5::text[], $6::text[])
         ON CONFLICT DO NOTHING""",
     "insert_unknown_records": """
         INSERT INTO unknown_record (nas, nas_box, at, status, session_id, attributes)
@@ -68,12 +69,17 @@ PREPARED = {
         SELECT leg_key, generation FROM session
         WHERE closed_at IS NULL AND look_at <= $1::timestamptz ORDER BY look_at LIMIT $2::int""",
     "next_reboot": """
-        SELECT id, nas, nas_box, event_at, starting FROM reboot
+        SELECT id, nas, nas_box, event_at, starting, nas_address, nas_source FROM reboot
         WHERE done_at IS NULL ORDER BY id LIMIT 1""",
     "legs_before": """
         SELECT leg_key, generation FROM session
-        WHERE closed_at IS NULL AND nas = $1::text AND nas_box = $2::text AND opened_at < $3::timestamptz
-        LIMIT $4::int""",
+        WHERE closed_at IS NULL AND nas = $1::text AND opened_at < $5::timestamptz
+            AND ($2::text IN ('', nas_box) OR nas_box = '')
+            AND ($3::text IN ('', nas_address) OR nas_address = '')
+            AND (nas_box <> '' AND nas_box = $2::text OR nas_address <> '' AND nas_address = $3::text
+                OR nas_box || nas_address || $2::text || $3::text = ''
+                    AND nas_source <> '' AND nas_source = $4::text)
+        LIMIT $6::int""",
     "reboot_done": "UPDATE reboot SET done_at = now() WHERE id = $1::bigint",
 }
 

@@ -214,6 +214,8 @@ session = Table(
     Column("account_id", Integer),
     column_text("nas"),
     column_text("nas_box"),
+    Column("nas_address", Text, nullable=False, server_default=""),
+    Column("nas_source", Text, nullable=False, server_default=""),
     column_text("leg"),
     column_text("call_id"),
     column_text("session_id"),
@@ -271,11 +273,17 @@ reboot = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     column_text("nas"),
     column_text("nas_box"),
+    Column("nas_address", Text, nullable=False, server_default=""),
+    Column("nas_source", Text, nullable=False, server_default=""),
     column_at("event_at", nullable=False),
     Column("starting", Boolean, nullable=False),
     column_at("done_at"),
 )
-Index("reboot_is_unique", reboot.c.nas, reboot.c.nas_box, reboot.c.event_at, reboot.c.starting, unique=True)
+Index(
+    "reboot_is_unique",
+    *(reboot.c[name] for name in ("nas", "nas_box", "nas_address", "nas_source", "event_at", "starting")),
+    unique=True,
+)
 
 unknown_record = Table(
     "unknown_record",

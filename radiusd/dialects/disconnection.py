@@ -15,7 +15,7 @@ from radiusd.session_class import class_of
 def disconnect_attributes(wanted: Wanted, nas: Nas, now: datetime) -> bytes:
     """Return the attributes of a Disconnect-Request: which switch, which call, and when it was asked."""
     form = nas.speaks.vsa_form
-    parts = [_switch(wanted.nas_box)]
+    parts = [_switch(wanted)]
     if wanted.name:
         parts.append(_fitting("User-Name", wanted.name))
     if wanted.session_id:
@@ -28,14 +28,13 @@ def disconnect_attributes(wanted: Wanted, nas: Nas, now: datetime) -> bytes:
     return b"".join(parts)
 
 
-def _switch(box: str) -> bytes:
+def _switch(wanted: Wanted) -> bytes:
     """Name the device as it named itself."""
-    try:
-        address = ip_address(box)
-    except ValueError:
-        return _fitting("NAS-Identifier", box) if box else b""
-    kind = "NAS-IP-Address" if isinstance(address, IPv4Address) else "NAS-IPv6-Address"
-    return encode(kind, str(address))
+    named = _fitting("NAS-Identifier", wanted.nas_box) if wanted.nas_box else b""
+    if not wanted.nas_address:
+        return named
+    is_old = isinstance(ip_address(wanted.nas_address), IPv4Address)
+    return named + encode("NAS-IP-Address" if is_old else "NAS-IPv6-Address", wanted.nas_address)
 
 
 def _call(call_id: str, form: VsaForm) -> bytes:

@@ -11,7 +11,7 @@ from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
 from billing_core.ports import Changes, DataRefusedError, Disconnect, Reboot, Refusal, UnknownRecord
-from billing_core.session import LegId, Session
+from billing_core.session import LegId, Session, is_same_device
 from billing_core.xdr import Xdr
 
 
@@ -109,7 +109,7 @@ class MemoryTurn:
 
     def legs_before(self, reboot: Reboot, most: int) -> Sequence[LegId]:
         legs = (s for s in self._storage.sessions.values() if s.state.is_open)
-        own = (leg for leg in legs if (leg.nas, leg.nas_box) == (reboot.nas, reboot.nas_box))
+        own = (leg for leg in legs if leg.nas == reboot.nas and is_same_device(leg, reboot))
         return [leg.id for leg in own if leg.opened_at < reboot.event_at][:most]
 
     def reboot_done(self, reboot_id: int) -> None:

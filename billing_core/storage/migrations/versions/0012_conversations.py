@@ -26,8 +26,30 @@ def upgrade() -> None:
             ADD COLUMN asked text,
             ADD COLUMN decided_seconds bigint,
             ADD COLUMN overrun_seconds bigint,
-            ADD COLUMN answered boolean NOT NULL DEFAULT false"""
+            ADD COLUMN answered boolean NOT NULL DEFAULT false,
+            ADD COLUMN nas_address text NOT NULL DEFAULT '',
+            ADD COLUMN nas_source text NOT NULL DEFAULT ''"""
     )
+    op.execute(
+        """
+        ALTER TABLE reboot
+            ADD COLUMN nas_address text NOT NULL DEFAULT '',
+            ADD COLUMN nas_source text NOT NULL DEFAULT ''"""
+    )
+    op.drop_index("reboot_is_unique", "reboot")
+    op.create_index(
+        "reboot_is_unique",
+        "reboot",
+        ["nas", "nas_box", "nas_address", "nas_source", "event_at", "starting"],
+        unique=True,
+    )
+    # What named a device was one text: its identifier, else its address.
+    for table in ("session", "reboot"):
+        op.execute(
+            f"""
+            UPDATE {table} SET nas_address = nas_box, nas_box = ''
+            WHERE nas_box ~ '^[0-9.]+$' OR nas_box ~ '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$'"""
+        )
     op.execute(
         """
         UPDATE session SET
