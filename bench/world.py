@@ -30,6 +30,7 @@ name = "generator"
 address = "127.0.0.1"
 secret = "{secret}"
 dialect = "cisco"
+overrun = "charge"
 """
 
 

@@ -40,6 +40,7 @@ class AuthorizationRequest:
     that itself. `barred` says why nobody may use an account this way, whatever he proves.
     `tags` tell its dialog from others of one call id, as far as the switch tells (SIP's From tag, a channel).
     `unheard_seconds` is how long a grant is kept that is never heard of, None: as long as it was granted for.
+    Where the `path_is_trusted` the switch itself asks; elsewhere anybody might, who proves nothing.
     """
 
     nas: str
@@ -63,6 +64,7 @@ class AuthorizationRequest:
     unheard_seconds: int | None = None
     nas_address: str = ""
     nas_source: str = ""
+    path_is_trusted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,9 @@ def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identif
     """Find who asks, and whether he may use his account: the checks that need no number, in order."""
     if request.malformed:
         return Denied(Denial.MALFORMED, because=f"{request.malformed} is given twice")
+    # CVE-2024-3596: without Message-Authenticator, whoever sends from a switch's address asks as it.
+    if request.credential is None and not request.path_is_trusted:
+        return Denied(Denial.UNTRUSTED_PATH)
     account = _account(request, catalogue)
     if account is None:
         return Denied(Denial.UNKNOWN_ACCOUNT)

@@ -43,7 +43,10 @@ def canonical_line(
             facts |= {"kind": request.kind.value, "leg": request.leg.value}
         case Reboot():
             event = "nas_rebooted"
-            facts |= {"box": request.nas_box, "starting": request.starting}
+            facts |= {
+                "box": request.nas_box or request.nas_address or request.nas_source,
+                "starting": request.starting,
+            }
         case UnknownRecord():
             event = "accounting_unknown"
             facts |= {"status": request.status, "session_id": request.session_id}

@@ -112,7 +112,7 @@ def _check(arguments: argparse.Namespace) -> int:
     warnings: list[Fault] = []
     codec.standard()
     try:
-        settings = config.load(arguments.config)
+        settings = config.load(arguments.config, strict=True)
     except SettingsError as error:
         faults += error.faults
     else:

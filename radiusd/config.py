@@ -5,47 +5,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 from sqlalchemy.engine import URL
 
 from billing_core.admin.mail.mail_settings import Mail, Webhook, mail_faults, mail_warnings
-from billing_core.denial import Denial
 from billing_core.limits import Limits as CallLimits
 from billing_core.settings import (
     Array,
     Document,
     Fault,
-    Name,
     PathBeside,
     Section,
     SettingsError,
-    Timezone,
     default,
     different,
-    one_of,
     read,
-    read_secret,
-    read_secret_file,
-    repeated,
     section,
     validate,
     words,
     written,
 )
-from radiusd.dialects import DIALECTS
-from radiusd.dialects.settings import DialectSettings, contradictions
-from radiusd.nas import Nas, NasTable, Network, network
+from radiusd.nas import Nas, NasTable
+from radiusd.nas_section import NAS_CHECKS, NasSection, alike, undecided_paths
 from radiusd.setting_values import (
     Endpoint,
+    Seconds,
     read_address,
     read_database_url,
-    read_disconnect,
     read_endpoint,
-    read_next_hop,
     read_owner_url,
-    read_realm,
 )
 
 FILE_NAME = "radiusd.toml"
@@ -54,9 +43,7 @@ _CALLS = CallLimits()
 
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
-Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
-ReturnCode = Annotated[int, Field(ge=1, le=65_535)]
-DenialName = Annotated[Denial, one_of({denial.value: denial for denial in Denial})]
+Margin = Annotated[int, Field(ge=0, le=86_400)]
 
 
 class Radius(Section):
@@ -105,12 +92,13 @@ class Database(Section):
 
 
 class Limits(Section):
-    """How long calls and silences may last, in seconds."""
+    """How long calls and silences may last, and how exactly, in seconds."""
 
     max_call_seconds: Seconds = _CALLS.max_call_seconds
     implausible_seconds: Seconds = _CALLS.implausible_seconds
     start_timeout_seconds: Seconds = _CALLS.start_timeout_seconds
-    silence_margin_seconds: Annotated[int, Field(ge=0, le=86_400)] = _CALLS.silence_margin_seconds
+    silence_margin_seconds: Margin = _CALLS.silence_margin_seconds
+    overrun_slack_seconds: Margin = _CALLS.overrun_slack_seconds
     sweep_seconds: Seconds = 10
 
     @property
@@ -138,42 +126,6 @@ class Billing(Section):
     apply_on_start: Array[PathBeside] = default(("billing.toml",))
 
 
-class NasSection(DialectSettings):
-    """One `[[nas]]`. What it leaves out is as `Nas` and its dialect say: defaults stand in one place."""
-
-    name: Name
-    address: Annotated[Network, written(network)] | None = None
-    certificate: Name | None = None
-    secret: Annotated[bytes, written(read_secret)] | None = Field(default=None, repr=False)
-    secret_file: Annotated[PathBeside, AfterValidator(read_secret_file)] | None = Field(
-        default=None, repr=False
-    )
-    dialect: Annotated[str, words(*DIALECTS)]
-    require_message_authenticator: bool | None = None
-    limit_proxy_state: bool | None = None
-    on_backend_failure: Annotated[str, words("silent", "reject")] | None = None
-    return_codes: dict[DenialName, ReturnCode] | None = None
-    sends_start: bool | None = None
-    disconnect: Annotated[Endpoint, written(read_disconnect)] | None = None
-    on_silence: Annotated[str, words("charge_known", "charge_granted")] | None = None
-    timezone: Annotated[Timezone, AfterValidator(ZoneInfo)] | None = None
-    trusted_names: bool | None = None
-    routing: Annotated[str, written(read_next_hop)] | None = None
-    realms: Annotated[Array[Annotated[str, written(read_realm)]], AfterValidator(different)] | None = None
-    status_server: bool | None = None
-
-    def nas(self, radius: Radius, radsec: Radsec) -> Nas:
-        """Return the softswitch that the section describes; the others have what counts for all."""
-        secret: Any = self.secret or self.secret_file or b""
-        told = {
-            key: getattr(self, key) for key in self.model_fields_set - {"address", "secret", "secret_file"}
-        }
-        differs = {key: told.pop(key) for key in sorted(told.keys() & DialectSettings.model_fields.keys())}
-        told.setdefault("status_server", radius.status_server)
-        key = secret or radsec.signing_key(self.name)
-        return Nas(network=self.address, secret=secret, signing_key=key, differs=differs, **told)
-
-
 class _File(Section):
     radius: Radius = section()
     radsec: Radsec = section()
@@ -189,7 +141,10 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings of the daemon. `warnings` name what works but should be mended."""
+    """All settings of the daemon. `warnings` name what works but should be mended.
+
+    `undecided` names what refuses callers until somebody decides about it: an upgrade must not stop a start.
+    """
 
     radius: Radius
     radsec: Radsec
@@ -202,29 +157,26 @@ class Config:
     webhook: Webhook
     nas: NasTable
     warnings: tuple[Fault, ...]
+    undecided: tuple[Fault, ...]
 
 
-def load(directory: Path) -> Config:
-    """Read radiusd.toml in *directory*; raise SettingsError with every fault."""
+def load(directory: Path, *, strict: bool = False) -> Config:
+    """Read radiusd.toml in *directory*; raise SettingsError with every fault.
+
+    When *strict*, what is undecided is a fault, too.
+    """
     if not directory.is_dir():
         message = f"no such directory; name it with --config DIR, or begin with: cp -r {sample()} {directory}"
         raise SettingsError([Fault(directory, 0, "", message)])
     document = read(directory / FILE_NAME)
+    undecided = (undecided_paths,) if strict else ()
     file = validate(
-        _File,
-        document,
-        _ports,
-        _durations,
-        _owner,
-        _names,
-        _networks,
-        _certificates,
-        _secrets,
-        _open_doors,
-        _dialects,
-        mail_faults,
+        _File, document, _ports, _durations, _owner, _radsec, *NAS_CHECKS, *undecided, mail_faults
     )
-    softswitches = [entry.nas(file.radius, file.radsec) for entry in file.nas]
+    softswitches = alike(
+        entry.nas(status_server=file.radius.status_server, key=file.radsec.signing_key(entry.name))
+        for entry in file.nas
+    )
     return Config(
         radius=file.radius,
         radsec=file.radsec,
@@ -237,6 +189,7 @@ def load(directory: Path) -> Config:
         webhook=file.webhook,
         nas=NasTable(softswitches),
         warnings=(*_warnings(document, softswitches), *mail_warnings(document, file.mail)),
+        undecided=tuple(undecided_paths(document)),
     )
 
 
@@ -276,30 +229,7 @@ def _owner(document: Document) -> Iterator[Fault]:
         yield document.fault(("database", "owner_url"), message)
 
 
-def _names(document: Document) -> Iterator[Fault]:
-    names = (((*path, "name"), nas.get("name")) for path, nas in document.tables("nas"))
-    for path, first in repeated(names):
-        yield document.fault(path, f"is the name of the NAS on line {document.line_of(first)} too")
-
-
-def _networks(document: Document) -> Iterator[Fault]:
-    networks = (
-        ((*path, "address"), network(nas["address"]))
-        for path, nas in document.tables("nas")
-        if nas.get("address")
-    )
-    for path, first in repeated(networks):
-        yield document.fault(path, f"is the address of the NAS on line {document.line_of(first)} too")
-
-
-def _certificates(document: Document) -> Iterator[Fault]:
-    names = (
-        ((*path, "certificate"), nas["certificate"].lower())
-        for path, nas in document.tables("nas")
-        if nas.get("certificate")
-    )
-    for path, first in repeated(names):
-        yield document.fault(path, f"is the certificate of the NAS on line {document.line_of(first)} too")
+def _radsec(document: Document) -> Iterator[Fault]:
     keys = ("certificate", "key", "authorities")
     radsec = document.data.get("radsec") or {}
     if not radsec.keys().isdisjoint(keys):
@@ -310,47 +240,10 @@ def _certificates(document: Document) -> Iterator[Fault]:
                 )
 
 
-def _secrets(document: Document) -> Iterator[Fault]:
-    for path, nas in document.tables("nas"):
-        if "address" not in nas and "certificate" not in nas:
-            yield document.fault(
-                (*path, "address"), "missing; give address, or certificate for RADIUS over TLS"
-            )
-        match ("secret" in nas, "secret_file" in nas):
-            case (False, False) if "address" in nas:
-                yield document.fault((*path, "secret"), "missing; give secret or secret_file")
-            case (False, False) if "disconnect" in nas:
-                message = "missing; Disconnect-Requests go by UDP and are signed with it, TLS or not"
-                yield document.fault((*path, "secret"), message)
-            case (True, True):
-                yield document.fault((*path, "secret_file"), "stands beside secret; keep one of them")
-
-
-def _open_doors(document: Document) -> Iterator[Fault]:
-    """Anyone at all, with unsigned requests, is not a policy but a mistake (CVE-2024-3596)."""
-    for path, nas in document.tables("nas"):
-        is_signed = nas.get("require_message_authenticator") is not False
-        if is_signed or nas.get("limit_proxy_state") is not False or not nas.get("address"):
-            continue
-        if network(nas["address"]).prefixlen == 0:
-            message = (
-                "lets every address send forged requests; name networks, or require Message-Authenticator"
-            )
-            yield document.fault((*path, "address"), message)
-
-
-def _dialects(document: Document) -> Iterator[Fault]:
-    for path, nas in document.tables("nas"):
-        dialect = DIALECTS.get(nas.get("dialect") or "")
-        if dialect is not None:
-            for key, message in contradictions(dialect, nas):
-                yield document.fault((*path, key), message)
-
-
 def _warnings(document: Document, softswitches: list[Nas]) -> Iterator[Fault]:
     if not softswitches:
         yield document.fault((), "there is no [[nas]]: every packet will be dropped as a stranger's")
     for place, nas in enumerate(softswitches):
-        if nas.network is not None and len(nas.secret) < _SECRET_OCTETS_ADVISED:
+        if nas.networks and len(nas.secret) < _SECRET_OCTETS_ADVISED:
             message = f"has {len(nas.secret)} octets; {_SECRET_OCTETS_ADVISED} or more resist guessing"
             yield document.fault(("nas", place, "secret"), message)

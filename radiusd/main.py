@@ -89,7 +89,7 @@ class Service:
     def reload(self) -> None:
         """Take over NASes and limits from the settings file: all of them, or with any fault none."""
         try:
-            settings = config.load(self._directory)
+            settings = config.load(self._directory, strict=True)
         except SettingsError as error:
             log.error("reload_refused", faults=[str(fault) for fault in error.faults])
             return

@@ -25,10 +25,10 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Nas:
-    """A softswitch, or a network of equal ones: its secret, how it speaks and what we grant it."""
+    """A softswitch, or networks of equal ones: its secret, how it speaks and what we grant it."""
 
     name: str
-    network: Network | None
+    networks: tuple[Network, ...]
     secret: bytes = field(repr=False)
     dialect: str
     require_message_authenticator: bool = True
@@ -40,6 +40,13 @@ class Nas:
     on_silence: str = "charge_known"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     trusted_names: bool = False
+    trusted_path: bool = False
+    """Nobody else can send as it, so what it asks unsigned is believed."""
+    same_as: str | None = None
+    """The name of the NAS that is the same switch; what concerns its calls is then as there."""
+    numbers_change: bool = False
+    overrun: str = "hold"
+    unheard_seconds: int | None = None
     routing: str | None = None
     certificate: str | None = None
     realms: tuple[str, ...] = ()
@@ -57,6 +64,11 @@ class Nas:
         object.__setattr__(self, "differs", differing(family, self.differs))
         object.__setattr__(self, "speaks", replace(family, **self.differs) if self.differs else family)
 
+    @property
+    def switch(self) -> str:
+        """Return the name under which its calls are known, by whichever NAS of the switch they come."""
+        return self.same_as or self.name
+
     def allows_realm(self, realm: bytes) -> bool:
         """Tell whether callers of this *realm* of Digest may come by this switch; without a list all may."""
         return not self.realms or realm in [allowed.encode() for allowed in self.realms]
@@ -69,19 +81,17 @@ class NasTable:
         """Sort *entries* so that the longest prefix is looked at first."""
         self._entries = tuple(entries)
         by_shift: dict[tuple[int, int], dict[int, Nas]] = {}
-        for nas in self._entries:
-            network = nas.network
-            if network is None:
-                continue
+        for network, nas in ((network, entry) for entry in self._entries for network in entry.networks):
             shift = network.max_prefixlen - network.prefixlen
             level = by_shift.setdefault((network.version, shift), {})
             prefix = int(network.network_address) >> shift
             assert prefix not in level, f"two softswitches at {network}"
             level[prefix] = nas
         self._levels = sorted(by_shift.items(), key=lambda level: level[0])
-        # RFC 6614 section 2.3: over TLS the secret is the same for all, for the certificate proves who it is.
+        # RFC 6614 section 2.3: over TLS the secret is the same for all, for the certificate proves who it is;
+        # and nobody can send but who has it.
         self._by_certificate = {
-            nas.certificate.lower(): replace(nas, secret=TLS_SECRET)
+            nas.certificate.lower(): replace(nas, secret=TLS_SECRET, trusted_path=True)
             for nas in self._entries
             if nas.certificate
         }

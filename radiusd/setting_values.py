@@ -3,11 +3,14 @@
 import re
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import Field
 from sqlalchemy.engine import URL
 
 from billing_core.storage.url import database_url
+
+Seconds = Annotated[int, Field(ge=1, le=31_536_000)]
 
 _REALM_OCTETS_MAX = 253
 _DISCONNECT_PORT = 3799  # RFC 5176 section 2.3.

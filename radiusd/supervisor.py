@@ -64,6 +64,8 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
         signal.signal(signal.SIGINT, lambda *_: self._stopping.set())
         signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
+        for fault in self._settings.undecided:
+            log.error("nas_undecided", fault=str(fault))
         try:
             self._prepare_database()
             if not self._stopping.is_set():
@@ -117,7 +119,7 @@ class Supervisor:
     def _check_and_reload(self) -> None:
         """Let the workers re-read NASes and limits, unless the settings have a fault."""
         try:
-            settings = config.load(self._directory)
+            settings = config.load(self._directory, strict=True)
         except SettingsError as error:
             log.error("reload_refused", faults=[str(fault) for fault in error.faults])
             return

@@ -64,7 +64,8 @@ _TAKE = f"""
         FROM due WHERE disconnect.leg_key = due.leg_key AND disconnect.generation = due.generation
         RETURNING disconnect.leg_key, disconnect.generation, nas, reason, attempts, due.outcome)
     SELECT taken.leg_key, taken.generation, taken.nas, taken.reason,
-        coalesce(session.nas_box, ''), coalesce(session.nas_address, ''), coalesce(session.call_id, ''), coalesce(session.session_id, ''),
+        coalesce(session.nas_box, ''), coalesce(session.nas_address, ''),
+        coalesce(session.call_id, ''), coalesce(session.session_id, ''),
         account.name, session.authorized_at IS NOT NULL, session.leg_key IS NOT NULL,
         coalesce({_MAY_NOT_GO_ON} OR taken.reason = %(dry)s
             AND session.reserved_seconds < session.credit_time_seconds

@@ -278,9 +278,9 @@ def session_of(row: Sequence[Any]) -> Session:
     """Return the session that a row of `SELECT_SESSIONS` tells."""
     key, generation, state, session_id, look_at, last_heard_at, reserved, posted = row[:8]
     revision, closed_at, estimated, reserved_seconds, tags, call_type, decided_seconds = row[8:_FACTS_AT]
-    client_id, account_id, nas, nas_box, nas_address, nas_source, leg, calling, called, call_id, opened_at = row[
-        _IDENTITY_AT : _IDENTITY_AT + 11
-    ]
+    client_id, account_id, nas, nas_box, nas_address, nas_source, leg, calling, called, call_id, opened_at = (
+        row[_IDENTITY_AT : _IDENTITY_AT + 11]
+    )
     currency, rated_for, authorized_at, credit_time_seconds = row[_IDENTITY_AT + 11 : _IDENTITY_AT + 15]
     decision, asked_session_id, questions, asked = row[_IDENTITY_AT + 15 : _RATE_AT]
     rate = row[_RATE_AT:]

@@ -14,7 +14,7 @@ from radiusd.wire import Code, Frame, Port
 _NUMBERS = (1, 2, 3, 60, *range(103, 123), 206, 207)
 _DRAFT_ATTRIBUTES = 207
 _NOW_SECONDS = 1_795_435_200
-_NAS = Nas("gw", None, SECRET, "sippy")
+_NAS = Nas("gw", (), SECRET, "sippy")
 _PASSWORDS = ("", "secret", "p\u00e4ss")
 
 

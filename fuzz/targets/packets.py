@@ -19,7 +19,7 @@ AUTHENTICATOR = bytes(range(16))
 # Of a packet of 4096 octets some are the header and a Message-Authenticator.
 _OCTETS_MAX = 4000
 
-SWITCHES = tuple(Nas(name, ip_network(SOURCE), SECRET, name) for name in DIALECTS)
+SWITCHES = tuple(Nas(name, (ip_network(SOURCE),), SECRET, name) for name in DIALECTS)
 """One softswitch of every dialect."""
 
 

@@ -3,6 +3,8 @@
 import json
 import re
 from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import TypedDict
 
 from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest, Credential
@@ -29,6 +31,12 @@ _SIP_FAILURE_FIRST = 300
 _GUID = re.compile(r"[0-9a-f]{32}")
 
 
+class _Device(TypedDict):
+    nas_box: str
+    nas_address: str
+    nas_source: str
+
+
 def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationRequest:
     """Read an Access-Request. *source* is the address that the packet came from."""
     dialect = nas.speaks
@@ -41,9 +49,9 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
     called = reader.get("called") or ""
     credential = credential_of(attributes, frame, nas.secret)
     return AuthorizationRequest(
-        nas=nas.name,
-        nas_box=_nas_box(attributes, source),
-        leg_key=leg_key(nas.name, reference, Leg.ORIGINATION),
+        nas=nas.switch,
+        **_device(attributes, source),
+        leg_key=leg_key(nas.switch, reference, Leg.ORIGINATION),
         call_id=call_id,
         session_id=session_id,
         name=reader.get("account"),
@@ -58,6 +66,8 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         authentication_only=dialect.authenticates_alone and _asks_no_call(reader, frame, called),
         name_is_trusted=nas.trusted_names,
         barred=_foreign_realm(frame, nas),
+        unheard_seconds=nas.unheard_seconds,
+        path_is_trusted=nas.trusted_path or frame.message_authenticator_offset is not None,
     )
 
 
@@ -68,21 +78,23 @@ def accounting(
     reader = Reader(frame, nas.speaks)
     attributes = reader.attributes
     status = attributes.integer("Acct-Status-Type")
-    box = _nas_box(attributes, source)
+    device = _device(attributes, source)
     if status in (_ACCOUNTING_ON, _ACCOUNTING_OFF):
         happened_at = event_time(reader, now) or now - timedelta(seconds=delay_seconds(reader))
-        return Reboot(nas.name, box, happened_at, status == _ACCOUNTING_ON)
+        return Reboot(nas=nas.switch, event_at=happened_at, starting=status == _ACCOUNTING_ON, **device)
     session_id = reader.get("session_id")
     if status is None:
         return DropReason.MISSING_MANDATORY
     kind = _KINDS.get(status)
     if kind is None:
         told = json.dumps(list(attributes.items()))
-        return UnknownRecord(nas.name, box, now, status, session_id or "", told)
+        return UnknownRecord(
+            nas.switch, _name_of_device(attributes, source), now, status, session_id or "", told
+        )
     # RFC 2866 section 5.5: every record of a session carries it, or what its dialect has instead.
     if session_id is None:
         return DropReason.MISSING_MANDATORY
-    return _report(reader, kind, session_id, nas, box, now)
+    return _report(reader, kind, session_id, nas, device, now)
 
 
 def sequence_number(frame: Frame, nas: Nas, source: str) -> tuple[str, int] | None:
@@ -91,10 +103,12 @@ def sequence_number(frame: Frame, nas: Nas, source: str) -> tuple[str, int] | No
         return None
     reader = Reader(frame, nas.speaks)
     number = reader.get("sequence")
-    return (_nas_box(reader.attributes, source), int(number)) if number and number.isdecimal() else None
+    return (
+        (_name_of_device(reader.attributes, source), int(number)) if number and number.isdecimal() else None
+    )
 
 
-def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, box: str, now: datetime) -> Report:
+def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, device: _Device, now: datetime) -> Report:
     if kind is Kind.STOP and reader.get("sip_method") in _CANCEL:
         # The caller gave up before anybody answered.
         kind = Kind.FAILED
@@ -110,10 +124,10 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, box: str, now
     told = moments(reader, kind, nas.timezone, now)
     return Report(
         kind=kind,
-        nas=nas.name,
-        nas_box=box,
+        nas=nas.switch,
+        **device,
         leg=leg,
-        leg_keys=tuple(leg_key(nas.name, reference, leg, detail) for reference in references),
+        leg_keys=tuple(leg_key(nas.switch, reference, leg, detail) for reference in references),
         linked=linked,
         call_id=call_id,
         session_id=session_id,
@@ -131,6 +145,8 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, box: str, now
         disconnect_cause=_cause(reader),
         can_disconnect=nas.disconnect is not None,
         is_before_answer=kind is Kind.START and reader.dialect.start_means is StartMeans.SETUP,
+        numbers_change=nas.numbers_change,
+        overrun_is_charged=nas.overrun == "charge",
     )
 
 
@@ -167,14 +183,29 @@ def _call_id(reader: Reader) -> str:
     return packed if _GUID.fullmatch(packed) else text
 
 
-def _nas_box(attributes: Attributes, source: str) -> str:
-    """Return which device of a NAS it is, since several may stand behind one entry of the settings."""
-    return (
-        attributes.text("NAS-Identifier")
-        or attributes.address("NAS-IP-Address")
-        or attributes.address("NAS-IPv6-Address")
-        or source
-    )
+def _device(attributes: Attributes, source: str) -> _Device:
+    """Return what names the device of a NAS, since several may stand behind one entry of the settings."""
+    named = attributes.address("NAS-IP-Address") or attributes.address("NAS-IPv6-Address") or ""
+    return {
+        "nas_box": attributes.text("NAS-Identifier") or "",
+        "nas_address": _telling(named),
+        "nas_source": _telling(source),
+    }
+
+
+def _telling(address: str) -> str:
+    """Return an address that tells one device from another: every machine calls itself by the others."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    return "" if found.is_loopback or found.is_unspecified else address
+
+
+def _name_of_device(attributes: Attributes, source: str) -> str:
+    """Return what people call the device."""
+    device = _device(attributes, source)
+    return device["nas_box"] or device["nas_address"] or source
 
 
 def _cause(reader: Reader) -> str | None:

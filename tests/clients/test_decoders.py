@@ -33,7 +33,7 @@ ACCEPTED = Authorized(Candidate(CLIENT, ACCOUNT, RATE, "442071234567"), 3600, De
 
 
 def switch(dialect: str) -> Nas:
-    return Nas(dialect, ip_network("127.0.0.1"), SECRET.encode(), dialect, routing="192.0.2.7:5060")
+    return Nas(dialect, (ip_network("127.0.0.1"),), SECRET.encode(), dialect, routing="192.0.2.7:5060")
 
 
 def exchange(

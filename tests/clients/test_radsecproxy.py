@@ -34,7 +34,9 @@ SETTINGS = f"""
 name = "far away"
 certificate = "switch.example.com"
 dialect = "cisco"
+overrun = "charge"
 {BEHIND_DTLS}
+overrun = "charge"
 """
 
 

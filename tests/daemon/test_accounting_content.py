@@ -355,24 +355,26 @@ def test_what_cannot_be_charged_is_answered_and_listed_b_081_b_082(
 @pytest.mark.parametrize(
     ("attributes", "box"),
     [
-        (b"", "127.0.0.1"),
-        (raw(4, b"abc"), "127.0.0.1"),
-        (raw(32, b""), "127.0.0.1"),
-        (raw(4, bytes((192, 0, 2, 7))), "192.0.2.7"),
-        (raw(95, b"\x20\1\x0d\xb8" + bytes(11) + b"\1"), "2001:db8::1"),
-        (raw(4, bytes((192, 0, 2, 7))) + raw(32, b"gw 7"), "gw 7"),
+        (b"", ("", "")),
+        (raw(4, b"abc"), ("", "")),
+        (raw(32, b""), ("", "")),
+        (raw(4, bytes((127, 0, 0, 1))), ("", "")),
+        (raw(4, bytes(4)), ("", "")),
+        (raw(4, bytes((192, 0, 2, 7))), ("", "192.0.2.7")),
+        (raw(95, b"\x20\1\x0d\xb8" + bytes(11) + b"\1"), ("", "2001:db8::1")),
+        (raw(4, bytes((192, 0, 2, 7))) + raw(32, b"gw 7"), ("gw 7", "192.0.2.7")),
     ],
-    ids=["nothing", "three octets", "an empty name", "IPv4", "IPv6", "both"],
+    ids=["nothing", "three octets", "an empty name", "loopback", "unspecified", "IPv4", "IPv6", "both"],
 )
-def test_a_device_that_does_not_name_itself_is_known_by_its_address_p_013_p_094(
-    daemon: Daemon, attributes: bytes, box: str
+def test_a_device_is_known_by_the_names_that_tell_it_from_others_p_013_p_094(
+    daemon: Daemon, attributes: bytes, box: tuple[str, str]
 ) -> None:
     call = new_call()
     with daemon.switch() as switch:
         switch.ask(switch.record(STOP, call, attributes, seconds=1))
-    rows = sql(daemon.url, "SELECT nas_box FROM session WHERE call_id = %s", call)
+    rows = sql(daemon.url, "SELECT nas_box, nas_address FROM session WHERE call_id = %s", call)
 
-    assert rows == [(box,)]
+    assert rows == [box]
 
 
 def test_passwords_in_a_record_are_nowhere_afterwards_b_084_p_107(daemon: Daemon) -> None:

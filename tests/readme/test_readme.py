@@ -20,6 +20,7 @@ from billing_core.storage.connection import connect
 from billing_core.storage.schema import prepare
 from radiusd import config
 from radiusd.dialects.settings import DialectSettings
+from radiusd.nas_section import NasSection
 from radiusd.replies import REPLY_MESSAGES, RETURN_CODES
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -32,7 +33,7 @@ CONFIG_SECTIONS: dict[str, type[BaseModel]] = {
     "billing": config.Billing,
     "mail": config.Mail,
     "webhook": config.Webhook,
-    "nas": config.NasSection,
+    "nas": NasSection,
 }
 DEFINITION_SECTIONS: dict[str, type[BaseModel]] = {
     "reseller": definitions.Reseller,
@@ -139,7 +140,7 @@ def test_settings_that_readme_shows_are_valid(tmp_path: Path) -> None:
 
     for text in examples:
         (tmp_path / config.FILE_NAME).write_text(text)
-        config.load(tmp_path)
+        config.load(tmp_path, strict=True)
 
 
 def test_prices_that_readme_shows_are_valid(daemon: Daemon) -> None:

@@ -109,13 +109,15 @@ WITHOUT_LOW_BALANCE = replace(ROOMY, low_balance=None)
 IN_CREDIT = replace(WITHOUT_LOW_BALANCE, credit=Decimal(2))
 NOWHERE: dict[str, Any] = {"sold": []}
 STRANGER, WRONG = {"name": "bob"}, {"credential": Password("guess")}
+UNSIGNED: dict[str, Any] = {"credential": None, "path_is_trusted": False}
 THREE_UP = has("0", in_use=3)
 
 # mended | what the request says | client | account | rates | balance | full counters | denied for
 CHECKS: list[tuple[str, dict[str, Any], Client, Account, dict[str, Any], Balance, Counters, Denial]] = [
-    ("nothing", {**STRANGER, **WRONG, "malformed": "User-Name"}, STOPPED, OFF, NOWHERE, THREE_UP, FULL,
+    ("nothing", {**STRANGER, **UNSIGNED, "malformed": "User-Name"}, STOPPED, OFF, NOWHERE, THREE_UP, FULL,
      Denial.MALFORMED),
-    ("one User-Name", {**STRANGER, **WRONG}, STOPPED, OFF, NOWHERE, THREE_UP, FULL, Denial.UNKNOWN_ACCOUNT),
+    ("one User-Name", {**STRANGER, **UNSIGNED}, STOPPED, OFF, NOWHERE, THREE_UP, FULL, Denial.UNTRUSTED_PATH),
+    ("a signature", {**STRANGER, **WRONG}, STOPPED, OFF, NOWHERE, THREE_UP, FULL, Denial.UNKNOWN_ACCOUNT),
     ("a known name", WRONG, STOPPED, OFF, NOWHERE, THREE_UP, FULL, Denial.BAD_PASSWORD),
     ("the right password", {}, STOPPED, OFF, NOWHERE, THREE_UP, FULL, Denial.CLIENT_STOPPED),
     ("an active client", {}, ACTIVE, OFF, NOWHERE, THREE_UP, FULL, Denial.ACCOUNT_OFF),
@@ -202,6 +204,30 @@ def test_without_a_credential_the_address_is_tried_before_the_calling_number():
 @pytest.mark.parametrize("calling", ["1222333", "+1222333", "001222333"])
 def test_the_calling_number_is_compared_without_its_international_prefix(calling):
     assert caller(request(credential=None, ip=None, calling=calling), BY_ANI) == 12
+
+
+BY_NAME_ALONE = {"name": "alice", "name_is_trusted": True, "ip": None, "calling": ""}
+WHO = {
+    "by address": {"ip": "198.51.100.1"},
+    "by number": {"ip": None, "calling": "12025550100"},
+    "by a trusted name": BY_NAME_ALONE,
+    "nobody": {"ip": None, "calling": "", "name": None},
+}
+
+
+@pytest.mark.parametrize("who", WHO.values(), ids=WHO)
+def test_who_proves_nothing_needs_a_path_that_is_trusted(who):
+    asked = request(credential=None, **who, path_is_trusted=False)
+
+    assert caller(asked, BY_IP, BY_ANI, ALICE_ACCOUNT) is Denial.UNTRUSTED_PATH
+    assert caller(replace(asked, path_is_trusted=True), BY_IP, BY_ANI, ALICE_ACCOUNT) is not (
+        Denial.UNTRUSTED_PATH
+    )
+
+
+def test_a_password_is_believed_on_any_path():
+    assert caller(request(path_is_trusted=False), ALICE_ACCOUNT) == ALICE_ACCOUNT.id
+    assert caller(request(**WRONG, path_is_trusted=False), ALICE_ACCOUNT) is Denial.BAD_PASSWORD
 
 
 def test_an_account_with_a_name_but_no_password_lets_nobody_in():

@@ -12,7 +12,7 @@ from radiusd.nas import Nas
 from radiusd.wire import Code, DropReason, Frame, Port, parse, request
 
 SECRET = b"a secret of a NAS"
-NAS = Nas("gw", None, SECRET, "kamailio")
+NAS = Nas("gw", (), SECRET, "kamailio")
 NOW = 1_000_000
 ONE, OTHER = b"one call", b"another call"
 ASKED = {METHOD: b"INVITE", URI: b"sip:97226491335@example.com"}
@@ -46,7 +46,7 @@ def test_who_has_a_method_but_no_nonce_is_challenged_in_the_realm_he_asked() -> 
 
 
 def test_a_caller_is_challenged_in_a_realm_that_his_switch_may_have_b_037() -> None:
-    nas = Nas("gw", None, SECRET, "kamailio", realms=("sip.example", "example.net"))
+    nas = Nas("gw", (), SECRET, "kamailio", realms=("sip.example", "example.net"))
     asked = {**ASKED, REALM: b"example.net"}
 
     assert told(Challenges().attributes(asking(ASKED), nas, ONE, NOW))[REALM] == b"sip.example"

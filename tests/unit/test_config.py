@@ -10,10 +10,11 @@ from billing_core.denial import Denial
 from billing_core.limits import Limits
 from billing_core.session import Leg
 from billing_core.settings import SettingsError
-from radiusd.config import Config, NasSection, load
+from radiusd.config import Config, load
 from radiusd.dialects.dialect import Dialect
 from radiusd.dialects.settings import DialectSettings
 from radiusd.nas import TLS_SECRET, Nas
+from radiusd.nas_section import NasSection
 from radiusd.session_class import class_of, linked_leg
 
 SAMPLE = Path(__file__).parents[2] / "config"
@@ -42,9 +43,11 @@ def faults(directory: Path, text: str) -> list[str]:
 def test_the_sample_lets_softswitches_of_this_machine_in():
     config = load(SAMPLE)
 
-    assert [(nas.name, str(nas.network), nas.secret, nas.dialect) for nas in config.nas] == [
-        ("local", "127.0.0.1/32", b"radsec-local-test-only", "cisco"),
-        ("local-ipv6", "::1/128", b"radsec-local-test-only", "cisco"),
+    assert [
+        (nas.name, *map(str, nas.networks), nas.secret, nas.dialect, nas.overrun) for nas in config.nas
+    ] == [
+        ("local", "127.0.0.1/32", b"radsec-local-test-only", "cisco", "charge"),
+        ("local-ipv6", "::1/128", b"radsec-local-test-only", "cisco", "charge"),
     ]
     assert config.warnings == ()
 
@@ -78,7 +81,7 @@ def test_an_empty_file_means_all_defaults(directory):
     assert (config.radius.workers, config.radius.batch_max) == (1, 256)
     assert config.database.url is None
     assert config.database.directory == directory.parent / "var/postgres"
-    assert config.limits.calls == Limits(7200, 86_400, 240, 60)
+    assert config.limits.calls == Limits(7200, 86_400, 240, 60, 120)
     assert config.limits.sweep_seconds == 10
     assert (config.http.listen.address, config.http.listen.port) == ("127.0.0.1", 9812)
     assert (config.log.level, config.log.format) == ("info", "auto")
@@ -98,7 +101,11 @@ require_message_authenticator = false
 on_backend_failure = "reject"
 return_codes = {{ no_money = 12, bad_password = 1 }}
 sends_start = true
+unheard_seconds = 1
 on_silence = "charge_granted"
+overrun = "charge"
+numbers_change = true
+trusted_path = true
 timezone = "Europe/Paris"
 legs = {{ originate = "origination" }}
 """
@@ -106,14 +113,15 @@ legs = {{ originate = "origination" }}
     [nas] = settings(directory, text).nas
 
     assert (nas.require_message_authenticator, nas.limit_proxy_state) == (False, True)
-    assert (nas.on_backend_failure, nas.on_silence) == ("reject", "charge_granted")
+    assert (nas.on_backend_failure, nas.on_silence, nas.overrun) == ("reject", "charge_granted", "charge")
+    assert (nas.unheard_seconds, nas.numbers_change, nas.trusted_path) == (1, True, True)
     assert nas.return_codes == {Denial.NO_MONEY: 12, Denial.BAD_PASSWORD: 1}
     assert (nas.sends_start, nas.timezone.key) == (True, "Europe/Paris")
     assert nas.speaks.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
 
 
 def test_a_section_knows_every_field_of_a_nas():
-    of_nas = {field.name for field in fields(Nas)} - {"network", "signing_key", "differs", "speaks"}
+    of_nas = {field.name for field in fields(Nas)} - {"networks", "signing_key", "differs", "speaks"}
 
     assert of_nas == set(NasSection.model_fields) - set(DialectSettings.model_fields) - {
         "address",
@@ -162,11 +170,11 @@ def test_a_nas_that_has_no_secret_gets_a_key_that_only_we_know_p_093(directory):
         return settings(directory, radsec + text).nas.by_certificate([f"{name}.example"])
 
     one, two, three = map(switch, ("one", "two", "three"))
-    named = class_of(bytes(16), one)
+    named = class_of((bytes(16), 0), one)
     (directory / "own.key").write_text("another key")
 
-    assert (linked_leg([named], one), linked_leg([named], two)) == ((bytes(16),), ())
-    assert linked_leg([class_of(bytes(16), replace(one, signing_key=TLS_SECRET))], one) == ()
+    assert (linked_leg([named], one), linked_leg([named], two)) == ((bytes(16), 0), None)
+    assert linked_leg([class_of((bytes(16), 0), replace(one, signing_key=TLS_SECRET))], one) is None
     assert one.signing_key != switch("one").signing_key
     assert three.signing_key == b"0123456789abcdef"
 
@@ -371,9 +379,10 @@ def test_a_secret_is_given_once(directory):
 OPEN = "require_message_authenticator = false\nlimit_proxy_state = false\n"
 
 
+@pytest.mark.parametrize("opening", [OPEN, "require_message_authenticator = false\ntrusted_path = true\n"])
 @pytest.mark.parametrize("address", ["0.0.0.0/0", "::/0"])
-def test_unsigned_requests_from_everywhere_are_refused(directory, address):
-    text = "[[nas]]\n" + GATEWAY.replace("10.0.0.1", address) + OPEN
+def test_unsigned_requests_from_everywhere_are_refused(directory, address, opening):
+    text = "[[nas]]\n" + GATEWAY.replace("10.0.0.1", address) + opening
 
     assert faults(directory, text) == [
         "3: nas.address: lets every address send forged requests;"
@@ -386,6 +395,173 @@ def test_one_of_the_two_protections_is_enough(directory, dropped):
     text = "[[nas]]\n" + GATEWAY.replace("10.0.0.1", "0.0.0.0/0") + OPEN.replace(dropped, "")
 
     assert len(settings(directory, text).nas) == 1
+
+
+UNDECIDED = (
+    "nas.trusted_path: missing; its questions may lack Message-Authenticator, so whoever can send from its"
+    " address can ask as it: set trusted_path = true if nobody else can, or false if its callers come by"
+    " password or Digest only (until then others are refused)"
+)
+UNSIGNED = f"[[nas]]\n{GATEWAY}require_message_authenticator = false\n"
+
+
+def test_whose_unsigned_questions_can_be_is_to_be_said_but_is_no_reason_not_to_start(directory):
+    config = settings(directory, UNSIGNED)
+
+    assert [str(fault) for fault in config.undecided] == [f"{directory}/radiusd.toml:1: {UNDECIDED}"]
+    assert [nas.trusted_path for nas in config.nas] == [False]
+    with pytest.raises(SettingsError) as raised:
+        load(directory, strict=True)
+    assert str(raised.value) == f"{directory}/radiusd.toml:1: {UNDECIDED}"
+
+
+def test_the_missing_word_is_one_fault_among_the_others(directory):
+    (directory / "radiusd.toml").write_text(f"{UNSIGNED}sends_start = 1\nlimit_proxy_state = true\n")
+
+    with pytest.raises(SettingsError) as raised:
+        load(directory, strict=True)
+
+    assert [fault.key for fault in raised.value.faults] == ["nas.trusted_path", "nas.sends_start"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{UNSIGNED}trusted_path = true\n",
+        f"{UNSIGNED}trusted_path = false\n",
+        f"[[nas]]\n{GATEWAY}require_message_authenticator = true\n",
+        f"[[nas]]\n{GATEWAY}",
+        UNSIGNED.replace('address = "10.0.0.1"', 'certificate = "switch.example"'),
+    ],
+)
+def test_nothing_is_left_to_be_said_of(directory, text):
+    (directory / "radiusd.toml").write_text(text)
+
+    assert load(directory, strict=True).undecided == ()
+
+
+# --- several addresses, and several sections, of one switch -----------------------------------------
+
+
+def test_a_nas_has_an_address_or_a_list_of_addresses_and_networks(directory):
+    several = GATEWAY.replace('"10.0.0.1"', '["192.0.2.1", "198.51.100.0/28", "2001:db8::/64"]')
+    config = settings(directory, f"[[nas]]\n{GATEWAY}[[nas]]\n{several.replace('gw1', 'gw2')}")
+
+    assert [[*map(str, nas.networks)] for nas in config.nas] == [
+        ["10.0.0.1/32"],
+        ["192.0.2.1/32", "198.51.100.0/28", "2001:db8::/64"],
+    ]
+    sources = ("10.0.0.1", "192.0.2.1", "198.51.100.15", "2001:db8::7")
+    assert [config.nas.find(source).name for source in sources] == ["gw1", "gw2", "gw2", "gw2"]
+
+
+ADDRESSES = {
+    '["192.0.2.1",\n"gw.example"]': '9: nas.address: "gw.example" is not an IP address or network,'
+    " such as 192.0.2.0/24",
+    '["192.0.2.1",\n"10.0.0.1"]': "9: nas.address: is the address of the NAS on line 3 too",
+    '["192.0.2.1",\n"::ffff:192.0.2.1"]': "9: nas.address: is the address of the NAS on line 8 too",
+    '"10.0.0.1/32"': "8: nas.address: is the address of the NAS on line 3 too",
+    "[]": "8: nas.address: must name at least 1",
+    "7": "8: nas.address: must be a string in quotes, not a whole number",
+    "[7]": "8: nas.address: must be a string in quotes, not a whole number",
+}
+
+
+@pytest.mark.parametrize(("written", "fault"), ADDRESSES.items())
+def test_a_fault_of_an_address_is_told_with_its_line(directory, written, fault):
+    second = GATEWAY.replace('"10.0.0.1"', written).replace("gw1", "gw2")
+
+    assert faults(directory, f"[[nas]]\n{GATEWAY}[[nas]]\n{second}") == [fault]
+
+
+def switches(first: str = "", second: str = 'same_as = "gw1"', secret: str = "0123456789abcdef") -> str:
+    """Write two sections; the first begins on line 1, the second on line 7."""
+    other = GATEWAY.replace("gw1", "gw2").replace("10.0.0.1", "10.0.0.2").replace("0123456789abcdef", secret)
+    return f"[[nas]]\n{GATEWAY}{first}\n[[nas]]\n{other}{second}\n"
+
+
+def test_two_sections_are_one_switch_and_do_with_its_calls_what_the_first_says(directory):
+    text = switches('disconnect = "192.0.2.9"\non_silence = "charge_granted"\nsends_start = true')
+
+    one, other = settings(directory, text).nas
+
+    assert (one.name, one.switch, other.name, other.switch) == ("gw1", "gw1", "gw2", "gw1")
+    assert (other.disconnect, other.on_silence) == (("192.0.2.9", 3799), "charge_granted")
+    assert (one.sends_start, other.sends_start) == (True, False)
+    assert linked_leg([class_of((bytes(16), 0), one)], other) == (bytes(16), 0)
+
+
+def test_the_first_of_two_sections_may_stand_behind_the_second(directory):
+    other, one = settings(directory, switches('same_as = "gw2"', 'disconnect = "192.0.2.9"')).nas
+
+    assert (other.switch, other.disconnect) == ("gw2", one.disconnect)
+
+
+def test_secrets_are_the_same_wherever_they_are_written(directory):
+    text = switches() + secret_file(directory, b"0123456789abcdef\n").replace("10.0.0.1", "10.0.0.3").replace(
+        "gw1", "gw3"
+    )
+
+    assert [nas.switch for nas in settings(directory, text + 'same_as = "gw1"').nas] == ["gw1", "gw1", "gw1"]
+
+
+SAME = {
+    switches(second='same_as = "gw2"'): "12: nas.same_as: names this NAS itself;"
+    " name the other NAS of the switch",
+    switches(second='same_as = "gv1"'): '12: nas.same_as: "gv1" is no NAS; did you mean "gw1"?',
+    switches('same_as = "gw2"'): [
+        '6: nas.same_as: "gw2" is itself the same as another; name that one here, too',
+        '12: nas.same_as: "gw1" is itself the same as another; name that one here, too',
+    ],
+    switches(secret="fedcba9876543210"): "12: nas.same_as: one switch has one secret;"
+    " give this NAS the secret of the one on line 1",
+    switches(second='same_as = "gw1"\ndisconnect = "192.0.2.9"'): "13: nas.disconnect: is said once for a"
+    ' switch; move it to "gw1", which this NAS is the same as',
+    switches(second='same_as = "gw1"\non_silence = "charge_known"'): "13: nas.on_silence: is said once for"
+    ' a switch; move it to "gw1", which this NAS is the same as',
+    switches(secret=""): "10: nas.secret: must not be empty: anyone could sign with it;"
+    " use 16 random characters or more",
+    switches(second="same_as = 1"): "12: nas.same_as: must be a string in quotes, not a whole number",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), SAME.items())
+def test_what_cannot_be_one_switch_is_told(directory, text, fault):
+    assert faults(directory, text) == (fault if isinstance(fault, list) else [fault])
+
+
+def test_two_sections_without_a_secret_are_not_one_switch(directory):
+    text = '[[nas]]\nname = "{0}"\ncertificate = "{0}.example"\ndialect = "cisco"\n'
+
+    assert faults(directory, f"{text.format('one')}{text.format('two')}same_as = 'one'") == [
+        "9: nas.same_as: one switch has one secret; give this NAS the secret of the one on line 1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('overrun = "wait"', 'nas.overrun: "wait" is not known; known here: charge, hold'),
+        ("unheard_seconds = 0", "nas.unheard_seconds: 0 is too small; the least is 1"),
+        (
+            "numbers_change = 1",
+            "nas.numbers_change: must be true or false without quotes, not a whole number",
+        ),
+        (
+            'trusted_path = "yes"',
+            "nas.trusted_path: must be true or false without quotes, not a string",
+        ),
+    ],
+)
+def test_a_fault_of_what_is_said_of_calls_is_told(directory, line, fault):
+    assert faults(directory, f"[[nas]]\n{GATEWAY}{line}\n") == [f"6: {fault}"]
+
+
+def test_the_slack_of_a_duration_is_none_or_more(directory):
+    assert settings(directory, "limits.overrun_slack_seconds = 0").limits.calls.overrun_slack_seconds == 0
+    assert faults(directory, "limits.overrun_slack_seconds = -1") == [
+        "1: limits.overrun_slack_seconds: -1 is too small; the least is 0"
+    ]
 
 
 def test_networks_of_different_lengths_may_overlap(directory):

@@ -314,7 +314,7 @@ def test_every_accept_limits_the_call(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_no_accept_says_how_often_a_switch_reports_p_091(name: str) -> None:
-    kinds = [kind for kind, _ in spelled(reply("60", Nas("gw", None, SECRET, name)))]
+    kinds = [kind for kind, _ in spelled(reply("60", Nas("gw", (), SECRET, name)))]
 
     assert CLASS in kinds
     assert 85 not in kinds
@@ -367,4 +367,4 @@ def test_a_failed_kind_is_read_from_every_status_that_means_it() -> None:
 
 
 def nas_of(dialect: str) -> Nas:
-    return Nas(name="gw", network=network(SOURCE), secret=SECRET, dialect=dialect)
+    return Nas(name="gw", networks=(network(SOURCE),), secret=SECRET, dialect=dialect)

@@ -23,7 +23,7 @@ GATEWAY = 'name = "gw1"\naddress = "10.0.0.1"\nsecret = "0123456789abcdef"\ndial
 
 
 def nas(dialect: str) -> Nas:
-    return Nas("gw1", network("10.0.0.1"), b"0123456789abcdef", dialect)
+    return Nas("gw1", (network("10.0.0.1"),), b"0123456789abcdef", dialect)
 
 
 def told(dialect: str = "cisco", **fields: Any) -> Attributes:
@@ -33,7 +33,8 @@ def told(dialect: str = "cisco", **fields: Any) -> Attributes:
         "generation": 0,
         "nas": "gw1",
         "reason": DisconnectReason.NO_MONEY,
-        "nas_box": "10.0.0.1",
+        "nas_box": "",
+        "nas_address": "10.0.0.1",
         "call_id": GUID,
         "session_id": "77",
         "name": "alice",
@@ -68,14 +69,20 @@ def test_a_leg_is_named_by_all_that_its_switch_knows_of_it():
     ],
 )
 def test_a_switch_is_named_as_it_names_itself(box: str, name: str, value: str):
-    attributes = told(nas_box=box)
+    attributes = told(nas_address=box)
 
     assert attributes.address(name) == value
     assert attributes.text("NAS-Identifier") is None
 
 
 def test_a_switch_without_address_is_named_by_its_identifier():
-    assert told(nas_box="box-1").text("NAS-Identifier") == "box-1"
+    assert told(nas_box="box-1", nas_address="").text("NAS-Identifier") == "box-1"
+
+
+def test_a_switch_that_names_itself_twice_is_named_by_both():
+    attributes = told(nas_box="box-1")
+
+    assert (attributes.text("NAS-Identifier"), attributes.address("NAS-IP-Address")) == ("box-1", "10.0.0.1")
 
 
 def test_a_call_id_of_sip_goes_back_as_the_pair_that_it_came_in():
@@ -96,7 +103,7 @@ def test_a_dialect_without_vendor_attributes_gets_none():
 
 
 def test_what_is_not_known_is_left_out():
-    attributes = told(name=None, session_id="", call_id="", nas_box="", authorized=False)
+    attributes = told(name=None, session_id="", call_id="", nas_address="", authorized=False)
 
     assert [name for name, _ in attributes.items()] == ["Event-Timestamp"]
 

@@ -1,5 +1,6 @@
 """A softswitch is known by the address it sends from."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -7,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing_core.session import Leg
-from radiusd.nas import Nas, NasTable, network
+from radiusd.nas import TLS_SECRET, Nas, NasTable, network
 
 
-def nas(text: str) -> Nas:
-    return Nas(name=text, network=network(text), secret=b"xyzzy5461", dialect="cisco")
+def nas(*texts: str) -> Nas:
+    networks = tuple(network(text) for text in texts)
+    return Nas(name=texts[0], networks=networks, secret=b"xyzzy5461", dialect="cisco")
 
 
 TABLE = NasTable(
@@ -47,6 +49,32 @@ def test_the_longest_prefix_around_the_address_wins(address, name):
     assert (found.name if found else None) == name
 
 
+def test_the_longest_prefix_wins_whichever_softswitch_has_others():
+    table = NasTable([nas("10.1.2.3", "10.0.0.0/8"), nas("10.1.0.0/16", "2001:db8::/32"), nas("10.2.2.2")])
+    sources = ("10.1.2.3", "10.1.2.4", "10.9.9.9", "2001:db8::1", "10.2.2.2")
+
+    found = [entry.name if (entry := table.find(source)) else None for source in sources]
+
+    assert found == ["10.1.2.3", "10.1.0.0/16", "10.1.2.3", "10.1.0.0/16", "10.2.2.2"]
+    assert table.find("192.0.2.1") is None
+
+
+def test_over_tls_nobody_else_can_send():
+    table = NasTable([replace(nas("10.1.2.3"), certificate="Switch.example")])
+
+    over_tls, by_address = table.by_certificate(["switch.example"]), table.find("10.1.2.3")
+
+    assert over_tls is not None
+    assert by_address is not None
+    assert (over_tls.secret, over_tls.trusted_path) == (TLS_SECRET, True)
+    assert (by_address.secret, by_address.trusted_path) == (b"xyzzy5461", False)
+
+
+def test_calls_are_known_under_the_name_of_their_switch():
+    assert nas("10.1.2.3").switch == "10.1.2.3"
+    assert replace(nas("10.1.2.4"), same_as="10.1.2.3").switch == "10.1.2.3"
+
+
 def test_an_address_is_found_again():
     assert TABLE.find("10.1.2.3") is TABLE.find("10.1.2.3")
 
@@ -69,12 +97,12 @@ def test_finding_agrees_with_looking_at_every_network(texts, number):
 
     found = NasTable(map(nas, texts)).find(str(source))
 
-    assert (found.network if found else None) == closest
+    assert (found.networks[0] if found else None) == closest
 
 
 def test_two_softswitches_cannot_have_the_same_network():
     with pytest.raises(AssertionError, match=r"two softswitches at 10\.0\.0\.0/8"):
-        NasTable([nas("10.0.0.0/8"), nas("::ffff:10.0.0.0/104")])
+        NasTable([nas("10.0.0.0/8"), nas("192.0.2.1", "::ffff:10.0.0.0/104")])
 
 
 BAD_NETWORKS = {

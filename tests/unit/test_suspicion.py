@@ -16,7 +16,12 @@ from radiusd.wire import Code, Port
 
 SECRET, WRONG = b"the secret of this NAS", b"what the switch has"
 NAS = Nas(
-    "gw", network("10.0.0.1"), SECRET, "cisco", require_message_authenticator=False, realms=("sip.example",)
+    "gw",
+    (network("10.0.0.1"),),
+    SECRET,
+    "cisco",
+    require_message_authenticator=False,
+    realms=("sip.example",),
 )
 PROTOCOL = Protocol(NasTable([NAS]), DuplicateCache())
 MANY = UNREADABLE_IN_A_ROW

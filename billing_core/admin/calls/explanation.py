@@ -10,6 +10,7 @@ from billing_core.money import plain, read_rounding
 
 DENIALS: dict[str, str] = {
     Denial.MALFORMED: "the request contradicts itself",
+    Denial.UNTRUSTED_PATH: "nobody knows who asks: the request is not signed, and proves nothing",
     Denial.UNKNOWN_ACCOUNT: "no account fits what the request says",
     Denial.BAD_PASSWORD: "the password is wrong",
     Denial.CLIENT_STOPPED: "the client is not active",

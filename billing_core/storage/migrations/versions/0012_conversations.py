@@ -9,6 +9,9 @@ from alembic import op
 revision = "0012"
 down_revision = "0011"
 
+# What named a device was one text: its identifier, else its address.
+_IS_ADDRESS = "(nas_box ~ '^[0-9.]+$' OR nas_box ~ '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$')"
+
 
 def upgrade() -> None:
     """Add to the sessions what tells their conversations apart, and number the legs of one name."""
@@ -43,12 +46,10 @@ def upgrade() -> None:
         ["nas", "nas_box", "nas_address", "nas_source", "event_at", "starting"],
         unique=True,
     )
-    # What named a device was one text: its identifier, else its address.
-    for table in ("session", "reboot"):
+    for table, condition in (("session", "closed_at IS NULL"), ("reboot", "done_at IS NULL")):
         op.execute(
-            f"""
-            UPDATE {table} SET nas_address = nas_box, nas_box = ''
-            WHERE nas_box ~ '^[0-9.]+$' OR nas_box ~ '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$'"""
+            f"UPDATE {table} SET nas_address = nas_box, nas_box = ''"  # noqa: S608 - of the constants above
+            f" WHERE {_IS_ADDRESS} AND {condition}"
         )
     op.execute(
         """
