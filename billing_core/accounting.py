@@ -121,7 +121,8 @@ def hear(session: Session, report: Report, limits: Limits, now: datetime, *, is_
         session_id=(session.session_id if session.is_heard else "")
         or report.session_id
         or session.session_id,
-        tags=_joined(session.tags, report.tags),
+        # A failed try has a callee of its own: its tag must not bind the leg to it.
+        tags=session.tags if report.kind is Kind.FAILED else _joined(session.tags, report.tags),
         call_type=session.call_type or report.call_type,
         facts=facts,
         estimated=session.estimated and not facts.ended,
