@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from billing_core.call_name import is_own_name
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.session import Facts, Leg, Session, State, leg_key
@@ -23,7 +24,8 @@ class Report:
     """An accounting record about one leg, as its dialect reads it.
 
     `leg_keys` are the names under which its leg may be known, the best first. `event_at` is the
-    record's own date, absent when it has none; `delay_seconds` how long it waited in the switch.
+    record's own date, absent when it has none; `delay_seconds` how long it waited in the switch, 0 also
+    when that was not told.
     A Start that `is_before_answer` was sent when the call began to be routed, and dates no answer.
     `tags` tell its dialog from others of one call id, in any order (both of SIP's, a channel); `call_type`
     is the side from which it is seen (telephony, VoIP). `linked` is the leg that our Class names, without
@@ -59,6 +61,7 @@ class Report:
     overrun_is_charged: bool = False
     nas_address: str = ""
     nas_source: str = ""
+    is_delay_told: bool = False
 
     @property
     def further_key(self) -> bytes:
@@ -84,7 +87,7 @@ class Report:
     @property
     def own_session_id(self) -> str:
         """Return the session id where it tells one conversation of the call id from another, else nothing."""
-        return self.session_id if self.call_id and self.session_id != self.call_id else ""
+        return self.session_id if self.call_id and is_own_name(self.session_id, self.call_id) else ""
 
 
 def bounded(seconds: int | None) -> int:

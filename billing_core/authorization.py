@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from billing_core.balance import Balance, available, payable, usable
+from billing_core.call_name import is_own_name
 from billing_core.capacity import Counter, CounterKey, exhausted
 from billing_core.catalogue import Catalogue, Recognition
 from billing_core.client import Account, Client, Status
@@ -65,6 +66,11 @@ class AuthorizationRequest:
     nas_address: str = ""
     nas_source: str = ""
     path_is_trusted: bool = True
+
+    @property
+    def own_session_id(self) -> str:
+        """Return the session id where it tells one conversation of the call id from another, else nothing."""
+        return self.session_id if self.call_id and is_own_name(self.session_id, self.call_id) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from billing_core.accounting import Kind, Report
 from billing_core.asked import asked_numbers
 from billing_core.authorization import AuthorizationRequest
 from billing_core.call_event import CallEventKind
+from billing_core.call_name import is_own_name
 from billing_core.client import Account
 from billing_core.credit_time import highest_cost
 from billing_core.money import ZERO
@@ -90,7 +91,7 @@ def conversation(
 def _dialog_asked(request: AuthorizationRequest, leg: Session) -> _Dialog:
     if request.tags and leg.tags:
         return _Dialog.SAME if _are_of_one(request.tags, leg.tags) else _Dialog.OTHER
-    asked = request.session_id if request.call_id and request.session_id != request.call_id else ""
+    asked = request.own_session_id
     if asked and leg.asked_session_id:
         return _Dialog.SAME if asked == leg.asked_session_id else _Dialog.OTHER
     return _Dialog.SAME if asked and leg.is_heard and asked == leg.session_id else _Dialog.UNTOLD
@@ -271,8 +272,10 @@ def _is_of_another_dialog(report: Report, leg: Session) -> bool:
 
 def _is_of_another_session(report: Report, leg: Session) -> bool:
     told = report.own_session_id
-    return bool(told and leg.is_heard and leg.session_id and leg.session_id != leg.call_id) and (
-        told not in (leg.session_id, leg.asked_session_id)
+    return (
+        bool(told and leg.is_heard)
+        and is_own_name(leg.session_id, leg.call_id)
+        and (told not in (leg.session_id, leg.asked_session_id))
     )
 
 

@@ -62,7 +62,7 @@ def _new(
         state=State.RESERVED,
         call_id=request.call_id,
         session_id=request.session_id,
-        asked_session_id=request.session_id if request.session_id != request.call_id else "",
+        asked_session_id=request.own_session_id,
         tags=request.tags,
         calling=request.calling,
         called=candidate.number,
@@ -106,8 +106,7 @@ def _again(
         reserved_seconds=outcome.reserved_seconds,
         currency=outcome.candidate.client.currency,
         tags=leg.tags or request.tags,
-        asked_session_id=leg.asked_session_id
-        or (request.session_id if request.session_id != request.call_id else ""),
+        asked_session_id=leg.asked_session_id or request.own_session_id,
         questions=leg.questions + (not known.is_sure),
         decision=decision,
         look_at=max(look_at, leg.look_at),

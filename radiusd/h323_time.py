@@ -41,31 +41,43 @@ def h323_time(text: str | None, named_zone: tzinfo) -> datetime | None:
     `GMT+4` is four hours east of Greenwich. Any other zone's name is ambiguous, so the switch's
     configured *named_zone* stands for it, and for a time without a zone. A leading `.` (not
     synchronised) is passed over; after a leading `*` the clock was never set, and the time means nothing.
+    Of a local time that occurs twice it is the first, unless the zone's name is that of the second.
+    """
+    found = readings(text, named_zone)
+    return found[0] if found else None
+
+
+def readings(text: str | None, named_zone: tzinfo) -> tuple[datetime, ...]:
+    """Return the instants that *text* may write, the likeliest first: none, one, or two.
+
+    Two are those of a local time that occurs twice because a clock is put back, or not at all because it is
+    put forward, where the text has no name that the zone uses for one of them only.
     """
     if not text:
-        return None
+        return ()
     try:
-        at = _instant(text, named_zone)
+        found = _instants(text, named_zone)
     except (ValueError, OverflowError):
-        return None
-    return at if at is not None and at >= _NEVER_BEFORE else None
+        return ()
+    return found if found and min(found) >= _NEVER_BEFORE else ()
 
 
-def _instant(text: str, named_zone: tzinfo) -> datetime | None:
+def _instants(text: str, named_zone: tzinfo) -> tuple[datetime, ...]:
     if match := _CISCO.fullmatch(text):
         if match["mark"] == "*" or match["month"] not in _MONTHS:
-            return None
-        return _dated(match, _MONTHS[match["month"]], _zone(match["zone"], named_zone))
+            return ()
+        zone = match["zone"]
+        return _dated(match, _MONTHS[match["month"]], _zone(zone, named_zone), zone)
     if match := _ISO.fullmatch(text):
         return _dated(match, int(match["month"]), _offset(match["zone"], named_zone))
     if match := _UNIX.fullmatch(text):
         whole = datetime.fromtimestamp(int(match["seconds"]), UTC)
-        return whole + timedelta(microseconds=_microseconds(match["fraction"]))
-    return None
+        return (whole + timedelta(microseconds=_microseconds(match["fraction"])),)
+    return ()
 
 
-def _dated(match: re.Match[str], month: int, zone: tzinfo) -> datetime:
-    return datetime(
+def _dated(match: re.Match[str], month: int, zone: tzinfo, name: str = "") -> tuple[datetime, ...]:
+    local = datetime(
         int(match["year"]),
         month,
         int(match["day"]),
@@ -74,7 +86,13 @@ def _dated(match: re.Match[str], month: int, zone: tzinfo) -> datetime:
         int(match["second"]),
         _microseconds(match["fraction"]),
         tzinfo=zone,
-    ).astimezone(UTC)
+    )
+    again = local if isinstance(zone, timezone) else local.replace(fold=1)
+    if local.utcoffset() == again.utcoffset():
+        return (local.astimezone(UTC),)
+    both = (local, again)
+    named = [at for at in both if at.tzname() == name]
+    return tuple(at.astimezone(UTC) for at in named or both)
 
 
 def _microseconds(fraction: str | None) -> int:

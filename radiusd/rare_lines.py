@@ -24,6 +24,7 @@ _ADVICE: dict[DropReason | Suspicion, str] = {
     DropReason.STATUS_DISABLED: "make the switch send none, or set status_server = true for this NAS",
     Suspicion.SECRET_MISMATCH: _COMPARE_SECRETS,
     Suspicion.FOREIGN_REALM: "add the realm to realms of this NAS, if its callers may come by this switch",
+    Suspicion.THOUSANDFOLD: 'set duration_unit = "ms" for this NAS, if it counts durations in milliseconds',
 }
 
 log = structlog.get_logger()

@@ -1,15 +1,21 @@
-"""What questions that are answered say about the settings: somebody should look at them."""
+"""What packets that are answered say about the settings: somebody should look at them."""
 
 from collections import Counter
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest
 from radiusd.credentials import PapCredential
+from radiusd.dialects.dialect import Unit
 from radiusd.protocol import Received
 
 UNREADABLE_IN_A_ROW: Final = 5
 """So many passwords that are no text, and none between them that is: not a typing error of one caller."""
+THOUSANDFOLD_IN_A_ROW: Final = 5
+"""So many durations that are true only in milliseconds, and none between them that is true in seconds."""
+_SLACK_SECONDS: Final = 1
 
 
 class Suspicion(StrEnum):
@@ -17,6 +23,7 @@ class Suspicion(StrEnum):
 
     SECRET_MISMATCH = "secret_mismatch"
     FOREIGN_REALM = "foreign_realm"
+    THOUSANDFOLD = "thousandfold"
 
 
 class Suspicions:
@@ -26,15 +33,35 @@ class Suspicions:
         """Suspect nobody."""
         self._unreadable: Counter[str] = Counter()
 
-    def of(self, received: Received) -> Suspicion | None:
-        """Return what a question gives reason to look into, if anything.
+        self._thousandfold: Counter[str] = Counter()
+
+    def of(self, received: Received, now: datetime) -> Suspicion | None:
+        """Return what a packet that came *now* gives reason to look into, if anything."""
+        match received.request:
+            case AuthorizationRequest():
+                return self._of_question(received, received.request)
+            case Report(kind=Kind.STOP, session_seconds=int(told)) as report if _counts_seconds(received):
+                return self.of_duration(report.nas, told, possible_seconds(report, now))
+            case _:
+                return None
+
+    def of_duration(self, nas: str, told: int, possible: float | None) -> Suspicion | None:
+        """Return whether durations of *nas* look like milliseconds that were taken for seconds.
+
+        *told* is what a Stop says, *possible* the most that can be true, None when nothing tells it.
+        """
+        if possible is not None and is_thousandfold(told, possible):
+            self._thousandfold[nas] += 1
+        elif told > 0 and possible is not None:
+            self._thousandfold[nas] = 0
+        return Suspicion.THOUSANDFOLD if self._thousandfold[nas] >= THOUSANDFOLD_IN_A_ROW else None
+
+    def _of_question(self, received: Received, request: AuthorizationRequest) -> Suspicion | None:
+        """Suspect a realm that is not the switch's, or a secret that is not ours.
 
         Our passwords are text. One that was covered with another secret is as good as never text, and there
         is nothing else that shows a wrong secret where switches do not sign.
         """
-        request = received.request
-        if not isinstance(request, AuthorizationRequest):
-            return None
         if request.barred:
             return Suspicion.FOREIGN_REALM
         is_signed = received.frame.message_authenticator_offset is not None
@@ -43,3 +70,27 @@ class Suspicions:
         name = received.nas.name
         self._unreadable[name] = 0 if request.credential.is_text else self._unreadable[name] + 1
         return Suspicion.SECRET_MISMATCH if self._unreadable[name] >= UNREADABLE_IN_A_ROW else None
+
+
+def _counts_seconds(received: Received) -> bool:
+    return received.nas.speaks.duration_unit is Unit.SECONDS
+
+
+def is_thousandfold(told_seconds: int, possible_seconds: float) -> bool:
+    """Tell whether a duration can't be true in seconds by far, and can in milliseconds."""
+    possible = max(possible_seconds, 0) + _SLACK_SECONDS
+    return 10 * possible < told_seconds <= 1000 * possible
+
+
+def possible_seconds(report: Report, now: datetime) -> float | None:
+    """Return the longest time that the call of a Stop can have lasted by its dates, None if they do not tell.
+
+    Some switches' dates of the end are reckoned from the duration, and some clocks are wrong, so the shortest
+    time that is none below zero counts.
+    """
+    began_at = report.connect_at or report.setup_at
+    if began_at is None:
+        return None
+    ends = (report.disconnect_at, now - timedelta(seconds=report.delay_seconds))
+    spans = [(ended_at - began_at).total_seconds() for ended_at in ends if ended_at]
+    return min((span for span in spans if span >= 0), default=None)

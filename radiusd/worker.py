@@ -146,7 +146,7 @@ class Worker:
                 received = self._receive(door, datagram, descriptor, now, began)
                 if isinstance(received, Received):
                     self._tally["requests", received.nas.name, KINDS[received.frame.code]] += 1
-                    if suspicion := self._suspicions.of(received):
+                    if suspicion := self._suspicions.of(received, now):
                         self._rare_lines.note(received.nas.name, datagram.source[0], suspicion, began)
                     batch.append(Waiting(received, door, datagram))
                 else:

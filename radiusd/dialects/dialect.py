@@ -8,7 +8,11 @@ from types import MappingProxyType
 from billing_core.session import Leg
 
 Sources = tuple[str, ...]
-"""Where a value may stand, the best first: an attribute's name, or `Name:key` for `key=value` in it."""
+"""Where a value may stand, the best first.
+
+`Name` is an attribute, `Name:key` what follows `key=` in one, `Name/4` the fourth field of one into which a
+whole call is packed (see `packed_call`).
+"""
 
 LEGS: Mapping[str, Leg] = MappingProxyType({"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION})
 """What a call origin in a packet means: who answers a caller was brought the call."""
@@ -93,8 +97,20 @@ class Dialect:
     session_id: Sources = ("Acct-Session-Id",)
     """Names the leg; a record without it can't be kept."""
     call_origin: Sources = ("h323-call-origin",)
+    call_type: Sources = ("h323-call-type",)
+    """From which side a leg is seen: its telephony, or its VoIP."""
+    tags: Sources = ()
+    """Tell conversations of one call id apart. All that are there count, in any order.
+
+    What stands here must be the same in all records of a conversation, and in its question if it is there.
+    """
     legs: Mapping[str, Leg] = field(default_factory=lambda: LEGS)
     """What a call origin says of a leg; an absent one is read as `answer`."""
+    question_legs: Mapping[str, Leg] = field(default_factory=dict)
+    """What a call origin says in an Access-Request: `termination` if the side that is called asks.
+
+    Such a question is authentication alone, for the call is that of the side that asked first.
+    """
     attempt: Sources = ()
     """Tells one attempt to reach a vendor from the next, where session id and address are the same."""
 

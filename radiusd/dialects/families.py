@@ -1,4 +1,4 @@
-"""The families of softswitch. What a table leaves out is as Cisco's gateways do it (see `Dialect`)."""
+"""The families of softswitch. What a table leaves out is as most of them do it (see `Dialect`)."""
 
 from billing_core.session import Leg
 from radiusd.dialects.dialect import (
@@ -12,7 +12,20 @@ from radiusd.dialects.dialect import (
     VsaForm,
 )
 
-CISCO = Dialect(name="cisco")
+# Without vendor attributes IOS packs them into Acct-Session-Id; both of its records say the same call then.
+CISCO = Dialect(
+    name="cisco",
+    call_id=("h323-conf-id", "Cisco-AVPair:call-id", "Acct-Session-Id/4"),
+    session_id=("Acct-Session-Id/1", "Acct-Session-Id"),
+    call_origin=("h323-call-origin", "Acct-Session-Id/5"),
+    call_type=("h323-call-type", "Acct-Session-Id/6"),
+    caller_ip=("h323-remote-address", "Acct-Session-Id/10", "Framed-IP-Address"),
+    termination_address=("h323-remote-address", "Acct-Session-Id/10"),
+    setup_time=("h323-setup-time", "Acct-Session-Id/2"),
+    connect_time=("h323-connect-time", "Acct-Session-Id/7"),
+    disconnect_time=("h323-disconnect-time", "Acct-Session-Id/8"),
+    disconnect_cause=("h323-disconnect-cause", "Acct-Session-Id/9"),
+)
 
 PLAIN = Dialect(
     name="plain",
@@ -53,12 +66,17 @@ MERA = Dialect(
     answered_has_connect_time=True,
 )
 
-# The Call-ID is all that names a call. Sip-* numbers in accounting are Digest-* in Access-Requests.
+# Callers choose the Call-ID, and forks share it: with both tags it names a dialog (RFC 3261 section 12). The
+# callee's BYE exchanges them. Sip-* numbers in accounting are Digest-* in Access-Requests, so there the
+# script sends the tags in AVPairs.
+SIP_TAGS = ("Sip-From-Tag", "Sip-To-Tag", "Cisco-AVPair:from-tag", "Cisco-AVPair:to-tag")
+
 KAMAILIO = Dialect(
     name="kamailio",
     dictionaries=("cisco", "cisco-calling", "sip-avp"),
     accounting_dictionaries=("openser",),
     call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    tags=SIP_TAGS,
     caller_ip=("h323-remote-address", "Framed-IP-Address", "Sip-Src-IP"),
     event_form=EventForm.TEXT,
     disconnect_cause_base=10,
@@ -74,6 +92,7 @@ OPENSIPS = Dialect(
     dictionaries=("cisco", "cisco-calling", "sip-avp"),
     accounting_dictionaries=("opensips",),
     call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    tags=SIP_TAGS,
     duration=("Sip-Call-Duration", "Acct-Session-Time"),
     event_time=EventTime.CALL_START,
     setup_time=("Sip-Call-Created",),
@@ -84,10 +103,12 @@ OPENSIPS = Dialect(
     language_attribute=Language.SIP_AVP,
 )
 
-# One Acct-Session-Id, the SIP Call-ID, for both legs and for every attempt to route.
+# One Acct-Session-Id, the SIP Call-ID, for both legs and for every attempt to route. When a call was set up
+# stands in all of its records, and in no question.
 SIPPY = Dialect(
     name="sippy",
     call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
+    tags=("h323-setup-time",),
     attempt=("h323-setup-time",),
     fixed_password="cisco",
     trust_delay=False,
@@ -107,6 +128,7 @@ ORACLE = Dialect(
     name="oracle",
     dictionaries=("cisco", "cisco-calling", "acme"),
     call_id=("Acme-Session-Ingress-CallId", "Acct-Session-Id"),
+    tags=("h323-setup-time",),
     caller_ip=("Acme-Ingress-Remote-Addr", "h323-remote-address"),
     disconnect_cause_base=10,
     sequence=("Acme-CDR-Sequence-Number",),
@@ -119,11 +141,13 @@ YATE = Dialect(
     limit_attributes=(Limit.CREDIT_TIME, Limit.SESSION_TIMEOUT, Limit.IVR_DURATION),
 )
 
+# In records the origin is always "proxy"; in questions "answer" is of the endpoint that is called.
 GNUGK = Dialect(
     name="gnugk",
     dictionaries=("cisco", "gnugk"),
     caller_ip=("Framed-IP-Address",),
     legs={**LEGS, "proxy": Leg.ORIGINATION},
+    question_legs={"answer": Leg.TERMINATION},
 )
 
 QUINTUM = Dialect(
@@ -151,12 +175,14 @@ FREESWITCH = Dialect(
     disconnect_cause_base=10,
 )
 
-# cdr_radius: one Stop a call. Its User-Name is the name of a channel, never of an account.
+# cdr_radius: one Stop for each party that a channel was connected to. Its User-Name is the name of a channel,
+# never of an account.
 ASTERISK = Dialect(
     name="asterisk",
     dictionaries=("cisco", "cisco-calling", "asterisk"),
     call_id=("Asterisk-Unique-ID", "Acct-Session-Id"),
     session_id=("Acct-Session-Id", "Asterisk-Unique-ID"),
+    tags=("Asterisk-Chan", "Asterisk-Dst-Chan"),
     account=("Asterisk-Acc-Code",),
     calling=("Asterisk-Src", "Calling-Station-Id"),
     called=("Asterisk-Dst", "Called-Station-Id"),

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise, product
 
 from billing_core.accounting import Kind
 from radiusd.dialects.dialect import EventForm, EventTime, StartMeans, Unit
 from radiusd.dialects.reader import Reader
-from radiusd.h323_time import h323_time
+from radiusd.h323_time import h323_time, readings
 
 # Some switches write a Unix time into Acct-Delay-Time; a longer delay than a day is not believed.
 _DELAY_SECONDS_MAX = 86_400
@@ -28,13 +29,13 @@ class Moments:
 
 def moments(reader: Reader, kind: Kind, zone: tzinfo, now: datetime) -> Moments:
     """Read the times of a record of that *kind*; *zone* is meant where the switch names none we know."""
-    setup_at, connect_at, disconnect_at = (
-        _plausible(h323_time(reader.get(what), zone), now)
-        for what in ("setup_time", "connect_time", "disconnect_time")
-    )
     ends = kind in (Kind.STOP, Kind.FAILED)
-    # Until the end there is none: what an Interim says of it is a guess, or garbage.
-    disconnect_at = disconnect_at if ends else None
+    setup_at, connect_at, disconnect_at = _in_order(
+        _told(reader, "setup_time", zone, now),
+        _told(reader, "connect_time", zone, now),
+        # Until the end there is none: what an Interim says of it is a guess, or garbage.
+        _told(reader, "disconnect_time", zone, now) if ends else (),
+    )
     seconds = _duration(reader, kind, connect_at, now)
     event_at = event_time(reader, now)
     if kind is Kind.START:
@@ -62,8 +63,43 @@ def event_time(reader: Reader, now: datetime) -> datetime | None:
 
 def delay_seconds(reader: Reader) -> int:
     """Return how long the record waited in the switch, as far as that can be believed."""
-    seconds = reader.attributes.integer("Acct-Delay-Time") or 0
-    return seconds if reader.dialect.trust_delay and seconds <= _DELAY_SECONDS_MAX else 0
+    return _believed_delay(reader) or 0
+
+
+def is_delay_told(reader: Reader) -> bool:
+    """Tell whether the record says how long it waited in the switch, and can be believed."""
+    return _believed_delay(reader) is not None
+
+
+def _believed_delay(reader: Reader) -> int | None:
+    seconds = reader.attributes.integer("Acct-Delay-Time")
+    is_believed = reader.dialect.trust_delay and seconds is not None and seconds <= _DELAY_SECONDS_MAX
+    return seconds if is_believed else None
+
+
+def _told(reader: Reader, what: str, zone: tzinfo, now: datetime) -> tuple[datetime, ...]:
+    """Return the instants that the record may mean, the likeliest first."""
+    found = readings(reader.get(what), zone)
+    return tuple([at for at in found if _plausible(at, now)]) if found else ()
+
+
+def _in_order(*told: tuple[datetime, ...]) -> tuple[datetime | None, ...]:
+    """Return of each time one reading: the likeliest of which none is before the time that goes before it.
+
+    So a call that ends in the second of two hours that have the same name never ends before its answer.
+    """
+    if all(len(found) < 2 for found in told):
+        return tuple(found[0] if found else None for found in told)
+    choices = list(product(*(found or (None,) for found in told)))
+    # A set-up time that is out of order must not spoil the duration, which is from the answer to the end.
+    return next(
+        (choice for skipped in (0, 1) for choice in choices if _rises(choice[skipped:])),
+        choices[0],
+    )
+
+
+def _rises(times: tuple[datetime | None, ...]) -> bool:
+    return all(earlier <= later for earlier, later in pairwise(at for at in times if at is not None))
 
 
 def _duration(reader: Reader, kind: Kind, connect_at: datetime | None, now: datetime) -> int | None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from radiusd import codec
 from radiusd.codec import Attributes, Kind, Tables
 from radiusd.dialects.dialect import SOURCES, Dialect
+from radiusd.dialects.packed_call import packed_field
 from radiusd.wire import Code, Frame
 
 _Source = Callable[[Attributes], str | None]
@@ -64,6 +65,10 @@ def _compiled(dialect: Dialect, access: bool) -> tuple[Tables, dict[str, tuple[_
 def _source(text: str, known: Tables) -> _Source | None:
     """Return how to read *text*; None when the tables do not define it, or it holds nothing readable."""
     name, _, key = text.partition(":")
+    name, slash, place = name.partition("/")
+    if slash:
+        is_place = place.isascii() and place.isdigit() and int(place) > 0 and not key
+        return _packed(name, int(place)) if is_place and known.kind_of(name) is Kind.TEXT else None
     match known.kind_of(name):
         case Kind.TEXT if key:
             return lambda attributes: attributes.avpair(key, name)
@@ -75,6 +80,14 @@ def _source(text: str, known: Tables) -> _Source | None:
             return lambda attributes: _digits(attributes.integer(name))
         case _:
             return None
+
+
+def _packed(name: str, place: int) -> _Source:
+    def read(attributes: Attributes) -> str | None:
+        text = attributes.text(name)
+        return packed_field(text, place) if text else None
+
+    return read
 
 
 def _digits(number: int | None) -> str | None:

@@ -1,20 +1,20 @@
 """From attributes to what the billing core is asked or told."""
 
 import json
-import re
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TypedDict
 
 from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest, Credential
+from billing_core.call_name import call_name, older_name
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.session import Leg, leg_key
 from radiusd import digest, session_class
 from radiusd.codec import Attributes, text_of
 from radiusd.credentials import PapCredential, credential_of
 from radiusd.dialects.dialect import Dialect, StartMeans
-from radiusd.dialects.moments import delay_seconds, event_time, moments
+from radiusd.dialects.moments import delay_seconds, event_time, is_delay_told, moments
 from radiusd.dialects.reader import Reader
 from radiusd.nas import Nas
 from radiusd.wire import DropReason, Frame
@@ -28,7 +28,8 @@ _CANCEL = ("2", "CANCEL")
 # SIP's final answers that are no success (RFC 3261 section 21).
 _SIP_FAILURE_FIRST = 300
 
-_GUID = re.compile(r"[0-9a-f]{32}")
+_TAGS_MAX = 4
+_TAG_CHARACTERS_MAX = 128
 
 
 class _Device(TypedDict):
@@ -63,11 +64,13 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         can_disconnect=nas.disconnect is not None,
         malformed=_contradiction(attributes),
         termination_address=reader.get("wanted_vendor"),
-        authentication_only=dialect.authenticates_alone and _asks_no_call(reader, frame, called),
+        authentication_only=_asks_called_side(reader)
+        or (dialect.authenticates_alone and _asks_no_call(reader, frame, called)),
         name_is_trusted=nas.trusted_names,
         barred=_foreign_realm(frame, nas),
         unheard_seconds=nas.unheard_seconds,
         path_is_trusted=nas.trusted_path or frame.message_authenticator_offset is not None,
+        tags=_tags(reader),
     )
 
 
@@ -119,7 +122,8 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, device: _Devi
     # A vendor's leg is one attempt to reach him: another attempt has another session id or address.
     attempt = "/".join([termination_address or "", session_id, *reader.all("attempt")])
     detail = attempt if is_vendors else ""
-    references = dict.fromkeys(reference for reference in (call_id, session_id) if reference)
+    older = older_name(reader.get("call_id") or "")
+    references = dict.fromkeys(filter(None, (call_id, older, session_id)))
     linked = None if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
     told = moments(reader, kind, nas.timezone, now)
     return Report(
@@ -147,7 +151,16 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, device: _Devi
         is_before_answer=kind is Kind.START and reader.dialect.start_means is StartMeans.SETUP,
         numbers_change=nas.numbers_change,
         overrun_is_charged=nas.overrun == "charge",
+        tags=_tags(reader),
+        call_type=(reader.get("call_type") or "").lower(),
+        is_delay_told=is_delay_told(reader),
     )
+
+
+def _asks_called_side(reader: Reader) -> bool:
+    """Tell whether the side that is called asks: the call is that of the side that asked first."""
+    legs = reader.dialect.question_legs
+    return bool(legs) and legs.get((reader.get("call_origin") or "").lower()) is Leg.TERMINATION
 
 
 def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
@@ -175,12 +188,15 @@ def _proves_nothing(credential: Credential | None, dialect: Dialect) -> bool:
 
 
 def _call_id(reader: Reader) -> str:
-    """Return the call's id, a GUID always written in one way: switches group and case it as they like."""
-    text = reader.get("call_id")
-    if text is None:
-        return ""
-    packed = text.replace(" ", "").replace("-", "").lower()
-    return packed if _GUID.fullmatch(packed) else text
+    return call_name(reader.get("call_id") or "")
+
+
+def _tags(reader: Reader) -> tuple[str, ...]:
+    """Return what tells the conversation from others of its call id, sorted, and without blanks inside."""
+    if not reader.dialect.tags:
+        return ()
+    told = dict.fromkeys("_".join(text.split())[:_TAG_CHARACTERS_MAX] for text in reader.all("tags"))
+    return tuple(sorted([tag for tag in told if tag][:_TAGS_MAX]))
 
 
 def _device(attributes: Attributes, source: str) -> _Device:

@@ -50,7 +50,10 @@ class DialectSettings(Section):
     call_id: Names | None = None
     session_id: Annotated[Names, Field(min_length=1)] | None = None
     call_origin: Names | None = None
+    call_type: Names | None = None
+    tags: Names | None = None
     legs: dict[Word, LegName] | None = None
+    question_legs: dict[Word, LegName] | None = None
     attempt: Names | None = None
     account: Names | None = None
     caller_ip: Names | None = None
@@ -93,9 +96,12 @@ class DialectSettings(Section):
     currency_name: Annotated[str, words("h323-currency", "h323-currency-type")] | None = None
 
 
+_MERGED = ("legs", "question_legs", "languages")
+
+
 def differing(dialect: Dialect, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of *told* differs from *dialect*; of legs and languages only what is named changes."""
-    merged = {key: {**getattr(dialect, key), **told[key]} for key in ("legs", "languages") if key in told}
+    merged = {key: {**getattr(dialect, key), **told[key]} for key in _MERGED if key in told}
     changed = {**told, **merged}
     return {key: value for key, value in changed.items() if value != getattr(dialect, key)}
 

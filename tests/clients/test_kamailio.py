@@ -16,6 +16,7 @@ _ADDRESS = "127.0.0.11"
 _CLIENT, _POOR = "Kamailio's customer", "Kamailio's poor customer"
 # 0.0650 a minute, each second counts: hardly any duration costs a whole number of millionths.
 _NUMBER = "34600123456"
+_SIP_FROM_TAG = 105
 _PRICE_PER_MINUTE = Decimal("0.0650")
 
 
@@ -193,7 +194,10 @@ def test_a_caller_who_proves_himself_by_digest_is_let_in_and_charged(asking_swit
     charge = asking_switch.charge(call_id)
 
     (asked,) = asking_switch.tap.await_answers(1, status=None, call=call_id)
+    (began,) = asking_switch.tap.exchanges(status=START, call=call_id)
     assert [reply.code for reply in asked.replies] == [ACCEPT]
+    # What tells the conversation from others of its Call-ID is the same in the question and in the record.
+    assert f"from-tag={began.request.text(_SIP_FROM_TAG)}" in asked.request.vendor_texts()
     # Two hours, the longest call that is allowed, are set aside while the call is up.
     assert meanwhile == [(live, price(7200), 1)]
     assert asking_switch.money() == (live - charge, 0, 0)

@@ -1,6 +1,7 @@
 """Sippy B2BUA, a softswitch that asks RADIUS for leave, route and limit: real calls, and what they cost."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,6 +134,16 @@ def test_a_call_that_the_callee_ends_is_charged_once(switch: Sippy) -> None:
     assert len(switch.xdrs(call_id)) == 2
 
 
+def set_up(switch: Sippy, status: int, call_id: str) -> set[tuple[str, ...]]:
+    """Return the origin and the time of set-up that records of that status tell of their legs."""
+    return {
+        tuple(
+            text for text in told.request.vendor_texts() if re.match("h323-(call-origin|setup-time)=", text)
+        )
+        for told in switch.tap.exchanges(status=status, call=call_id)
+    }
+
+
 def test_while_a_call_is_up_its_money_is_set_aside_and_garbage_in_interims_costs_nothing(
     switch: Sippy,
 ) -> None:
@@ -146,6 +157,8 @@ def test_while_a_call_is_up_its_money_is_set_aside_and_garbage_in_interims_costs
 
     call_id = switch.call("caller_hangs_up", "callee_answers", seconds=4, meanwhile=look)
     brought, _ = switch.seconds(call_id)
+    # What tells conversations of one Call-ID apart is the same in all records of one.
+    assert set_up(switch, ALIVE, call_id) == set_up(switch, STOP, call_id) != set()
 
     assert meanwhile == [(live, price(_SOLD, 7200))]
     assert switch.money() == (live - price(_SOLD, brought), 0)

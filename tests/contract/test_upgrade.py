@@ -1,4 +1,4 @@
-"""Calls that are under way while the program is replaced go on; what had ended is known when it is repeated."""
+"""Calls under way outlive a new version of the program, and what had ended is known when it is repeated."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -11,10 +11,11 @@ from postgres import PostgresServer
 from radius_switch import FAILED, INTERIM, START, STOP, Switch, new_call, now, raw
 
 from radiusd.codec import encode, named
+from radiusd.suspicion import THOUSANDFOLD_IN_A_ROW
 from radiusd.wire import Code
 
 CISCO = "127.0.0.1"
-KAMAILIO, JERASOFT, ORACLE, SIPPY, TRUSTING, ASTERISK = (f"127.0.0.{last}" for last in range(21, 27))
+KAMAILIO, JERASOFT, ORACLE, SIPPY, TRUSTING, ASTERISK, GNUGK = (f"127.0.0.{last}" for last in range(21, 28))
 NASES = "".join(
     (
         nas("kamailio", KAMAILIO, dialect="kamailio"),
@@ -24,6 +25,7 @@ NASES = "".join(
         nas("trusting", TRUSTING, "trusted_names = true"),
         nas("gw", CISCO),
         nas("asterisk", ASTERISK, dialect="asterisk"),
+        nas("gnugk", GNUGK, dialect="gnugk"),
     )
 )
 FILES = ("dictionary", "dictionary.cisco", "dictionary.acme", "dictionary.sip-avp", "dictionary.asterisk")
@@ -227,6 +229,52 @@ def test_an_account_code_of_asterisk_pays_and_its_channel_does_not(daemon: Daemo
         )
 
     assert (daemon.billing.money(client)[0], daemon.billing.money(channel)[0]) == ("-0.61", "0")
+
+
+def test_a_switch_that_seems_to_count_milliseconds_is_named_with_the_setting_b_072(daemon: Daemon) -> None:
+    ended_at = now()
+    connected = f"h323-connect-time={ended_at - timedelta(seconds=61):%H:%M:%S.000 UTC %a %b %d %Y}"
+    with daemon.switch(KAMAILIO) as switch:
+        for _ in range(THOUSANDFOLD_IN_A_ROW):
+            call = encode("Acct-Session-Id", new_call()), encode("h323-connect-time", connected)
+            told = encode("Acct-Status-Type", STOP), encode("Acct-Session-Time", 61_000)
+            switch.ask(switch.accounting(*call, *told))
+
+    [line] = daemon.logs("suspicious", nas="kamailio")
+    assert (line["reason"], "duration_unit" in line["advice"]) == ("thousandfold", True)
+
+
+def test_a_call_that_ios_packs_into_its_session_id_is_one_call(daemon: Daemon) -> None:
+    client = daemon.client()
+    guid = "9DA5EB63 D6A30001 0 7FA4FD"
+    began = f"{now() - timedelta(seconds=61):%H:%M:%S.000 UTC %a %b %d %Y}"
+    ended = f"{now():%H:%M:%S.000 UTC %a %b %d %Y}"
+    start = f"0000A20F/{began}/gw.example/{guid}/answer/Telephony/{began}"
+    party = encode("User-Name", client), encode("Called-Station-Id", "442071234567")
+    with daemon.switch(CISCO) as switch:
+        asked = encode("h323-conf-id", f"h323-conf-id={guid}")
+        accept = switch.ask(switch.access(asked, user=client))
+        for kind, packed in ((START, start), (STOP, f"{start}/{ended}/10 /198.51.100.7")):
+            told = encode("Acct-Status-Type", kind), encode("Acct-Session-Id", packed)
+            switch.ask(switch.accounting(*told, *party))
+
+    assert accept.code is Code.ACCESS_ACCEPT
+    assert daemon.billing.money(client) == ("-0.61", "0", 0)
+    [xdr] = daemon.billing.xdrs("9da5eb63d6a3000100000000007fa4fd")
+    assert (xdr["leg"], xdr["state"]) == ("origination", "rated")
+
+
+def test_the_called_side_of_a_gatekeeper_holds_nothing(daemon: Daemon) -> None:
+    caller, called, call = daemon.client(), daemon.client(), new_call()
+
+    def asked(origin: str, user: str) -> bytes:
+        return switch.access(encode("h323-call-origin", f"h323-call-origin={origin}"), user=user, call=call)
+
+    with daemon.switch(GNUGK) as switch:
+        first, second = switch.ask(asked("originate", caller)), switch.ask(asked("answer", called))
+
+    assert (first.seconds, second.code, second.seconds) == (1000, Code.ACCESS_ACCEPT, None)
+    assert (daemon.billing.money(caller), daemon.billing.money(called)) == (("0", "10", 1), ("0", "0", 0))
 
 
 @pytest.mark.parametrize(("status", "kind"), [(0, "other"), (4, "other"), (9, "tunnel"), (14, "tunnel")])

@@ -153,8 +153,10 @@ def what_is_read(case: Case, nas: Nas) -> AuthorizationRequest | Report | Reboot
 
 def shown(value: object) -> str:
     match value:
-        case None:
+        case None | () | "":
             return "-"
+        case tuple():
+            return " ".join(map(str, value))
         case bool():
             return str(value).lower()
         case datetime():
@@ -245,6 +247,15 @@ def spelled(octets: bytes) -> list[tuple[int, str]]:
     return lines
 
 
+def test_a_tag_is_cut_to_128_characters() -> None:
+    long = Case("kamailio", "long", packet=[("Cisco-AVPair", f"from-tag={'x' * 200}")], is_access=True)
+
+    found = what_is_read(long, nas_of("kamailio"))
+
+    assert isinstance(found, AuthorizationRequest)
+    assert found.tags == ("x" * 128,)
+
+
 # --- the tables -------------------------------------------------------------------------------------
 
 
@@ -289,6 +300,19 @@ def test_the_table_of_the_documentation_says_what_is_proven_by_vectors() -> None
     assert {key for key, cell in cells.items() if cell == "–"} & by_vectors == set()  # noqa: RUF001
 
 
+def test_the_documentation_says_for_every_dialect_what_tells_conversations_apart() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "switches.md").read_text(encoding="utf-8")
+    part = page.partition("## Which conversation a packet is of")[2].partition("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| `")]
+    named = {row.split("`")[1]: row for row in rows}
+
+    assert list(named) == list(DIALECTS)
+    for dialect in DIALECTS.values():
+        # What stands in an AVPair is named by its key.
+        plain = [source for source in dialect.tags if ":" not in source]
+        assert [source for source in plain if source not in named[dialect.name]] == []
+
+
 def test_the_fields_that_say_where_values_stand_are_known() -> None:
     texts = {item.name for item in fields(Dialect) if item.type == tuple[str, ...]}
 
@@ -297,8 +321,8 @@ def test_the_fields_that_say_where_values_stand_are_known() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 def test_every_source_that_a_family_names_for_itself_can_be_read(dialect: Dialect) -> None:
-    """What a table leaves out is Cisco's, and may be absent where Cisco's attributes are."""
-    inherited = {name: getattr(DIALECTS["cisco"], name) for name in SOURCES}
+    """What a table leaves out is as gateways do it, and may be absent where Cisco's attributes are."""
+    inherited = {name: getattr(Dialect("none"), name) for name in SOURCES}
 
     for name in SOURCES:
         own = getattr(dialect, name)

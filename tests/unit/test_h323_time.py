@@ -1,6 +1,6 @@
 """Times in every form that a switch was seen to write, by a table that a person can read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiusd.h323_time import h323_time
+from radiusd.h323_time import h323_time, readings
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "times.txt"
 ROWS = [
@@ -44,3 +44,31 @@ def test_what_is_written_in_any_form_is_read_as_the_same_instant(naive: datetime
     ]
 
     assert [h323_time(form, ZoneInfo("Asia/Kolkata")) for form in forms] == [at] * 3
+
+
+ZONES = st.sampled_from(("UTC", "Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"))
+INSTANTS = st.integers(0, 10 * 365 * 86_400).map(
+    lambda seconds: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+)
+
+
+@given(INSTANTS, ZONES)
+def test_a_local_time_may_mean_the_instant_at_which_it_was_written(at: datetime, name: str) -> None:
+    local = at.astimezone(ZoneInfo(name))
+    found = readings(f"{local:%Y-%m-%d %H:%M:%S}", ZoneInfo(name))
+
+    assert at in found
+    assert list(found) == sorted(found)
+    assert len(found) <= 2
+
+
+@given(INSTANTS, ZONES)
+def test_a_zone_that_names_its_two_hours_differently_is_read_as_it_was_written(
+    at: datetime, name: str
+) -> None:
+    local = at.astimezone(ZoneInfo(name))
+    first, second = local.replace(fold=0), local.replace(fold=1)
+    has_names = first.tzname() != second.tzname() or first.utcoffset() == second.utcoffset()
+    text = f"{local:%H:%M:%S.000} {local.tzname()} {local:%a %b} {local.day} {local.year}"
+
+    assert not has_names or h323_time(text, ZoneInfo(name)) == at

@@ -38,6 +38,9 @@ vsa_form = "bare"
 call_id = ["Cisco-AVPair:call-id", "sip-conf-id"]
 reply_vendor = 6618
 legs = { proxy = "origination" }
+question_legs = { answer = "termination" }
+tags = ["Cisco-AVPair:channel"]
+call_type = ["Cisco-AVPair:side"]
 languages = { pt_BR = "br" }
 """,
     )
@@ -50,6 +53,9 @@ languages = { pt_BR = "br" }
         "call_id": ("Cisco-AVPair:call-id", "sip-conf-id"),
         "reply_vendor": 6618,
         "legs": {"answer": Leg.ORIGINATION, "originate": Leg.TERMINATION, "proxy": Leg.ORIGINATION},
+        "question_legs": {"answer": Leg.TERMINATION},
+        "tags": ("Cisco-AVPair:channel",),
+        "call_type": ("Cisco-AVPair:side",),
         "languages": {"pt_BR": "br"},
     }
 
@@ -76,6 +82,12 @@ FAULTS = {
     ("cisco", 'call_id = ["h323-konf-id"]'): '6: nas.call_id: "h323-konf-id" is in no dictionary of this NAS,'
     " or is no value to read",
     ("cisco", 'called = ["Class"]'): '6: nas.called: "Class" is in no dictionary of this NAS,'
+    " or is no value to read",
+    (
+        "cisco",
+        'tags = ["Acct-Session-Id/0"]',
+    ): '6: nas.tags: "Acct-Session-Id/0" is in no dictionary of this NAS, or is no value to read',
+    ("cisco", 'tags = ["NAS-Port/1"]'): '6: nas.tags: "NAS-Port/1" is in no dictionary of this NAS,'
     " or is no value to read",
     ("cisco", "called = []"): "6: nas.called: must name at least 1",
     ("cisco", 'duration = ["Sip-Call-Duration"]'): '6: nas.duration: "Sip-Call-Duration" is in no dictionary'
