@@ -6,6 +6,7 @@ reserved, in use and posted is summed from scratch; what a worker acknowledged h
 
 from collections import Counter as Tally
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +20,7 @@ from billing_core.capacity import Scope
 from billing_core.client import Client
 from billing_core.ledger import Entry
 from billing_core.rate_table import Rate
-from billing_core.session import Leg, Session, State
+from billing_core.session import Leg, LegId, Session, State
 from billing_core.xdr import Xdr
 
 IMPLAUSIBLE_SECONDS = 86_400
@@ -61,18 +62,18 @@ class Auditor:
         self._storage = storage
         self._clients = clients
         self._entries: list[Entry] = []
-        self._seen: dict[bytes, Session] = {}
+        self._seen: dict[LegId, Session] = {}
         self._xdrs = 0
         self._commits = -1
-        self.pinned: dict[tuple[bytes, int], Rate] = {}
+        self.pinned: dict[LegId, Rate] = {}
         self.unguarded: defaultdict[int, Decimal] = defaultdict(Decimal)
         """By client: what legs were charged beyond what was reserved for them, and what operators took."""
         self._in_doubt: set[bytes] = set()
         self._reboots_done: set[int] = set()
         self._interims: Tally[bytes] = Tally()
-        self.rates: dict[tuple[bytes, int], Rate | None] = {}
+        self.rates: dict[LegId, Rate | None] = {}
         """By leg and generation: the rate at which it was charged last."""
-        self.last_xdrs: dict[tuple[bytes, int], Xdr] = {}
+        self.last_xdrs: dict[LegId, Xdr] = {}
         self.worst: defaultdict[int, Decimal] = defaultdict(Decimal)
         """By client: the most by which his live balance ever was beyond his credit."""
         self.looks = 0
@@ -93,7 +94,7 @@ class Auditor:
     def accepted(self, session: Session) -> None:
         """Remember at which rate a leg was accepted, last."""
         assert session.rate is not None
-        self.pinned[session.leg_key, session.generation] = session.rate
+        self.pinned[session.id] = session.rate
         self._in_doubt.discard(session.leg_key)
 
     def received(self, report: Report) -> None:
@@ -108,20 +109,24 @@ class Auditor:
 
     def acknowledged(self, report: Report) -> None:
         """An answer is on its way: what the record told must be in the books now."""
-        found = [self._storage.sessions[key] for key in report.leg_keys if key in self._storage.sessions]
+        found = self._named(report.leg_keys)
         assert found, f"acknowledged and not kept: {report}"
-        told, facts = report.session_seconds, found[0].facts
-        # It may be a late record of an earlier call of that name, of which only the xDRs are left.
-        earlier = [xdr for xdr in self._storage.xdrs if xdr.leg_key == found[0].leg_key]
-        if report.kind is Kind.START and report.event_at is not None and not found[0].generation:
-            assert facts.start_event_at is not None
-            assert facts.start_event_at <= report.event_at
+        told = report.session_seconds
+        if report.kind is Kind.START and report.event_at is not None:
+            starts = [leg.facts.start_event_at for leg in found if leg.facts.start_event_at is not None]
+            assert starts, f"acknowledged and not kept: {report}"
+            assert min(starts) <= report.event_at
         if report.kind is Kind.STOP:
-            ends = [xdr.duration_seconds or 0 for xdr in earlier if xdr.generation < found[0].generation]
-            if facts.stopped:
-                ends.append(facts.stop_seconds or 0)
+            # It may be a late record of an earlier call of that name, of which only the xDRs are left.
+            keys = {leg.leg_key for leg in found}
+            ends = [xdr.duration_seconds or 0 for xdr in self._storage.xdrs if xdr.leg_key in keys]
+            for facts in (leg.facts for leg in found if leg.facts.stopped):
+                ends.append(max(facts.stop_seconds or 0, facts.overrun_seconds or 0))
             assert ends, f"acknowledged and not kept: {report}"
             assert told is None or max(ends) >= told or told > IMPLAUSIBLE_SECONDS
+
+    def _named(self, leg_keys: Collection[bytes]) -> list[Session]:
+        return [leg for leg in self._storage.sessions.values() if leg.leg_key in leg_keys]
 
     def told_apart(self, call: Call, nas: str, now: datetime) -> frozenset[Leg]:
         """Return the legs of a call that begins now which are not to be taken for those of an earlier one.
@@ -129,23 +134,26 @@ class Auditor:
         An Accept begins a new leg where the old one has ended; records alone do so some minutes later.
         """
 
-        def is_apart(leg: Leg, before: Session | None) -> bool:
-            if before is None:
-                return True
+        def is_apart(leg: Leg, before: Session) -> bool:
             if before.state is not State.CLOSED or before.closed_at is None:
                 return False
             return (call.asked and leg is Leg.ORIGINATION) or now > before.closed_at + APART
 
-        known = self._storage.sessions
-        return frozenset(leg for leg, key in call.legs(nas).items() if is_apart(leg, known.get(key)))
+        return frozenset(
+            leg
+            for leg, key in call.legs(nas).items()
+            if all(is_apart(leg, before) for before in self._named([key]))
+        )
 
     def _reboots_close_what_was_open(self) -> None:
         """Of a box that restarted, no leg stays open that was open when it did."""
-        for id in self._storage.reboots_done - self._reboots_done:
-            reboot = self._storage.reboots[id]
-            for key, session in self._seen.items():
+        for number in self._storage.reboots_done - self._reboots_done:
+            reboot = self._storage.reboots[number]
+            for id, session in self._seen.items():
                 if session.state.is_open and (session.nas, session.nas_box) == (reboot.nas, reboot.nas_box):
-                    gone = session.opened_at >= reboot.event_at or self._storage.sessions[key] is not session
+                    gone = (
+                        session.opened_at >= reboot.event_at or self._storage.sessions.get(id) is not session
+                    )
                     assert gone, f"a reboot left a leg open: {session}"
         self._reboots_done = set(self._storage.reboots_done)
 
@@ -161,31 +169,33 @@ class Auditor:
         self._xdrs = len(self._storage.xdrs)
 
     def _legs_are_charged_by_their_facts(self) -> None:
-        posted: defaultdict[tuple[bytes, int], Decimal] = defaultdict(Decimal)
+        posted: defaultdict[LegId, Decimal] = defaultdict(Decimal)
         for entry in self._entries:
             if entry.leg_key is not None and entry.generation is not None:
                 posted[entry.leg_key, entry.generation] += entry.amount
-        for key, session in self._storage.sessions.items():
-            before = self._seen.get(key)
+        for id, session in self._storage.sessions.items():
+            before = self._seen.get(id)
             if before is session:
                 continue
             sign = 1 if session.leg is Leg.TERMINATION else -1
-            assert posted[key, session.generation] == sign * session.posted, "posted is not what was charged"
+            assert posted[id] == sign * session.posted, "posted is not what was charged"
             assert Fraction(session.posted) == self._due(session), f"the charge is not the cost: {session}"
-            pinned = self.pinned.get((key, session.generation))
-            if pinned is not None and session.rate is not None and key not in self._in_doubt:
+            pinned = self.pinned.get(id)
+            if pinned is not None and session.rate is not None and session.leg_key not in self._in_doubt:
                 assert _price(session.rate) == _price(pinned), "the pinned rate was changed"
-            told = max(self._interims[key], session.credit_time_seconds or 0)
+            told = max(self._interims[session.leg_key], session.credit_time_seconds or 0)
             assert session.facts.known_seconds <= told, "a leg is longer than anybody told"
-            self.rates[key, session.generation] = session.rate
+            self.rates[id] = session.rate
             self._note_what_was_unguarded(before, session)
-            self._seen[key] = session
+            self._seen[id] = session
 
     def _due(self, session: Session) -> Fraction:
         """Return what a leg must have cost by now, by its facts alone."""
         if session.state.is_open or session.leg is Leg.FURTHER or session.revision == 0:
             return Fraction(0)
         facts = session.facts
+        if facts.overrun_seconds is not None and facts.stop_seconds is None and not session.estimated:
+            return Fraction(0)  # Somebody must decide.
         seconds = facts.known_seconds if session.estimated else facts.stop_seconds
         if seconds is None and facts.stopped and facts.start_event_at and facts.stop_event_at:
             seconds = max(0, -int(-(facts.stop_event_at - facts.start_event_at).total_seconds() // 1))
@@ -194,8 +204,6 @@ class Auditor:
         return naive_cost(session.rate, seconds)
 
     def _note_what_was_unguarded(self, before: Session | None, session: Session) -> None:
-        if before is not None and before.generation != session.generation:
-            before = None
         if session.client_id is None or session.leg is Leg.TERMINATION:
             return
         charged = session.posted - (before.posted if before else 0)
@@ -210,6 +218,9 @@ class Auditor:
         reserved = defaultdict[int, Decimal](Decimal)
         legs: Tally[tuple[int, Leg]] = Tally()
         shared: Tally[tuple[Scope, int]] = Tally()
+        for session in self._storage.sessions.values():
+            if not session.state.is_open and session.reserved and session.client_id is not None:
+                reserved[session.client_id] += session.reserved
         for session in self._under_way():
             assert session.reserved >= 0
             assert session.client_id is not None
@@ -229,13 +240,14 @@ class Auditor:
         self._live = live
 
     def _under_way(self) -> list[Session]:
-        """Return the open legs of somebody; all others hold no money."""
+        """Return the open legs of somebody; all others hold no money, unless somebody must decide."""
         found = []
         for session in self._storage.sessions.values():
             if session.state.is_open and session.client_id is not None and session.leg is not Leg.FURTHER:
                 found.append(session)
             else:
-                assert session.reserved == 0, "an ended leg holds money"
+                is_overrun = session.facts.overrun_seconds is not None
+                assert session.reserved == 0 or is_overrun, "an ended leg holds money"
         return found
 
     def _no_money_is_promised_twice(self) -> None:

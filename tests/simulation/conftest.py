@@ -1,4 +1,4 @@
-"""What the simulation borrows, and how one seed is chosen."""
+"""What the simulation borrows, and how seeds are chosen."""
 
 import sys
 from pathlib import Path
@@ -10,5 +10,6 @@ sys.path.append(str(Path(__file__).parents[1] / "contract"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that replays one seed; it is known when this directory is named on the command line."""
+    """Add the options that choose seeds; they are known when this directory is named on the command line."""
     parser.addoption("--seed", type=int, default=None, help="simulate this seed alone")
+    parser.addoption("--seeds", type=int, default=None, help="simulate so many seeds of each kind of world")

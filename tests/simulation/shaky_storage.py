@@ -9,7 +9,7 @@ from memory import MemoryStorage, MemoryTurn
 from billing_core.balance import Balance
 from billing_core.ledger import Entry
 from billing_core.ports import Changes, StorageDownError, TurnConflictError
-from billing_core.session import Session
+from billing_core.session import LegId, Session
 
 
 class WouldWaitError(Exception):
@@ -62,7 +62,7 @@ class ShakyTurn(MemoryTurn):
     def __init__(self, storage: ShakyStorage) -> None:
         super().__init__(storage)
         self._shaky = storage
-        self._known: set[bytes] = set()
+        self._known: set[LegId] = set()
 
     def _lock(self, keys: Collection[object]) -> None:
         owners = self._shaky.owners_of_locks
@@ -75,11 +75,11 @@ class ShakyTurn(MemoryTurn):
         self._lock([("client", id) for id in client_ids])
         return super().lock_balances(client_ids)
 
-    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[bytes, Session]]:
+    def sessions(self, leg_keys: Collection[bytes]) -> tuple[int, Mapping[LegId, Session]]:
         self._shaky.pause()
         version, found = super().sessions(leg_keys)
         # A leg of nobody has no client whose lock would protect it, so the leg itself is locked.
-        self._lock([("leg", key) for key, session in found.items() if session.client_id is None])
+        self._lock([("leg", id) for id, session in found.items() if session.client_id is None])
         self._known |= found.keys()
         return version, found
 
@@ -91,7 +91,7 @@ class ShakyTurn(MemoryTurn):
         if fault == "cut_before_commit":
             raise StorageDownError("the connection was cut before the commit")
         stored = self._shaky.sessions
-        if fault == "conflict" or any(key in stored for key in changes.sessions.keys() - self._known):
+        if fault == "conflict" or any(id in stored for id in changes.sessions.keys() - self._known):
             raise TurnConflictError("another turn was first")
         super().record(changes)
         self._shaky.commits += 1

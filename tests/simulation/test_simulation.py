@@ -47,7 +47,8 @@ def simulate(seed: int) -> World:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Spread the seeds over tests, or run the one that was asked for."""
     if "first_seed" in metafunc.fixturenames:
-        metafunc.parametrize("first_seed", range(0, SEEDS, CHUNK))
+        seeds = metafunc.config.getoption("seeds", default=None) or SEEDS
+        metafunc.parametrize("first_seed", range(0, seeds, CHUNK))
 
 
 def test_whatever_happens_the_books_are_right_r_01_to_r_11_and_r_23_to_r_32(

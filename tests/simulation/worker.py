@@ -121,7 +121,7 @@ class Worker:
         for letter, outcome in zip(batch, outcomes, strict=True):
             request = letter.request
             if isinstance(outcome, Authorized) and isinstance(request, AuthorizationRequest):
-                self._auditor.accepted(self._storage.sessions[request.leg_key])
+                self._auditor.accepted(self._storage.sessions[request.leg_key, outcome.generation])
             if isinstance(request, Report):
                 self._auditor.acknowledged(request)
             self._answers[letter.nas.name, letter.number] = Answer(outcome, self._clock() + CACHE_SECONDS)

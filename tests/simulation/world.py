@@ -44,21 +44,20 @@ class World:
         self._order = 0
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._depth = 0
-        self.definitions = Definitions(self.chance)
+        self.definitions = self._definitions()
         self.storage = ShakyStorage(
             version=self.definitions.version,
             balances={id: Balance() for id in self.definitions.clients},
             counters=self.definitions.counters(),
         )
-        self.auditor = Auditor(self.storage, self.definitions.clients)
+        self.auditor = self._auditor()
         self.stepped = False
         self._disconnects: Tally[tuple[bytes, int]] = Tally()
-        loss = self.chance.choice([0.0, 0.1, 0.3])
-        self.network = Network(self.chance, self.later, Weather(loss, loss, self.chance.choice([0.1, 2.0])))
+        self.network = Network(self.chance, self.later, self._weather())
         self.horizon_seconds = self.chance.choice([900.0, 5400.0, 5400.0])
-        self.fault_chance = self.chance.choice([0.0, 0.05, 0.2])
+        self.fault_chance = self._faults()
         self.workers = [self._worker() for _ in range(2)]
-        self.switches = [self._switch(name) for name in ("north", "south", "west")]
+        self.switches = [self._switch(name) for name in self._switch_names()]
         self.sweep = Sweep(self.storage.turn, self.workers[0].catalogue, LIMITS, self._on_silence)
         self.storage.pause = self._pause
         self.storage.next_fault = self._fault
@@ -96,6 +95,22 @@ class World:
             self.auditor.look()
 
     # --- what there is ------------------------------------------------------------------------------
+
+    def _definitions(self) -> Definitions:
+        return Definitions(self.chance)
+
+    def _auditor(self) -> Auditor:
+        return Auditor(self.storage, self.definitions.clients)
+
+    def _weather(self) -> Weather:
+        loss = self.chance.choice([0.0, 0.1, 0.3])
+        return Weather(loss, loss, self.chance.choice([0.1, 2.0]))
+
+    def _faults(self) -> float:
+        return self.chance.choice([0.0, 0.05, 0.2])
+
+    def _switch_names(self) -> tuple[str, ...]:
+        return ("north", "south", "west")
 
     def _worker(self) -> Worker:
         catalogue = Catalogue()
@@ -273,12 +288,8 @@ class World:
     def _disconnect(self) -> None:
         """Ask switches to end calls, a few times, until nothing is to be ended."""
         for (key, generation), order in self.storage.disconnects.items():
-            session = self.storage.sessions[key]
-            if (
-                session.state.is_open
-                and session.generation == generation
-                and self._disconnects[key, generation] < 5
-            ):
+            session = self.storage.sessions.get((key, generation))
+            if session is not None and session.state.is_open and self._disconnects[key, generation] < 5:
                 self._disconnects[key, generation] += 1
                 switch = next(switch for switch in self.switches if switch.name == order.nas)
                 sure = self.orderly and self._disconnects[key, generation] >= SURE_ATTEMPT
