@@ -104,11 +104,12 @@ OPENSIPS = Dialect(
 )
 
 # One Acct-Session-Id, the SIP Call-ID, for both legs and for every attempt to route. When a call was set up
-# stands in all of its records, and in no question.
+# stands in all of its records, and in no question; but two may be set up within the second that it counts, so
+# the number tells them apart, too: all records of a leg have the one that was asked for.
 SIPPY = Dialect(
     name="sippy",
     call_id=("Cisco-AVPair:call-id", "Acct-Session-Id"),
-    tags=("h323-setup-time",),
+    tags=("h323-setup-time", "Called-Station-Id"),
     attempt=("h323-setup-time",),
     fixed_password="cisco",
     trust_delay=False,

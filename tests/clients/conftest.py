@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dances import definitions
 from phones import free_udp_port
 from served import Daemon, served
 
@@ -20,5 +21,6 @@ def sippy_callee_port() -> int:
 def daemon(sippy_callee_port: int) -> Iterator[Daemon]:
     """Give a running daemon with the sample configuration, our switches and who calls through them."""
     switches = (_HERE / "switches.toml").read_text().replace("SIPPY_CALLEE_PORT", str(sippy_callee_port))
-    with served(switches, (_HERE / "customers.toml").read_text()) as running:
+    customers = (_HERE / "customers.toml").read_text() + definitions()
+    with served(switches, customers) as running:
         yield running

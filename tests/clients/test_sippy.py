@@ -1,111 +1,28 @@
 """Sippy B2BUA, a softswitch that asks RADIUS for leave, route and limit: real calls, and what they cost."""
 
-import os
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from phones import Phones, eventually, free_udp_port, running, speaks_sip
-from served import SECRET, Daemon
-from tap import ACCEPT, ALIVE, REJECT, START, STOP, Exchange, Tap, tap
+from served import Daemon
+from sippy_b2bua import CLIENT, Sippy, price, sippy
+from tap import ACCEPT, ALIVE, REJECT, START, STOP
 
-_HERE = Path(__file__).parent / "sippy"
-_DICTIONARIES = (_HERE / "dictionary", _HERE.parent / "kamailio" / "dictionary.rfc5090")
-_ADDRESS = "127.0.0.12"
-_VENDOR_ADDRESS = "127.0.0.21"
 _POOR_ADDRESS = "127.0.0.31"
 _STRANGE_ADDRESS = "127.0.0.41"
-_CLIENT, _POOR, _VENDOR = "Sippy's customer", "Sippy's poor customer", "Sippy's vendor"
-_NUMBER = "34600123456"
+_POOR, _VENDOR = "Sippy's poor customer", "Sippy's vendor"
 _SOLD, _BOUGHT = Decimal("0.0650"), Decimal("0.0290")
-
-
-@dataclass(frozen=True, slots=True)
-class Sippy:
-    """A running B2BUA with a telephone at each side, and all that it says to the daemon."""
-
-    daemon: Daemon
-    tap: Tap
-    phones: Phones
-
-    def call(self, caller: str, callee: str | None, **more: object) -> str:
-        return self.phones.call(caller, callee, number=_NUMBER, **more)  # type: ignore[arg-type]
-
-    def money(self, client: str = _CLIENT) -> tuple[Decimal, Decimal]:
-        """Return the live balance, and what is reserved of it."""
-        balance = self.daemon.billing("clients", "show", client)["balance"]
-        return Decimal(balance["live"]), Decimal(balance["reserved"])
-
-    def xdrs(self, call_id: str) -> dict[str, tuple[Decimal, str]]:
-        """Return what each leg of the call costs, and to whom."""
-        legs = self.daemon.billing("xdrs", "--call", call_id)
-        assert len({xdr["leg"] for xdr in legs}) == len(legs)
-        return {xdr["leg"]: (Decimal(xdr["amount"]), xdr["client"]) for xdr in legs}
-
-    def seconds(self, call_id: str) -> tuple[int, int]:
-        """Return how long both legs lasted by their Stops: that of the caller, and that to the vendor."""
-        stops = self.tap.await_answers(2, status=STOP, call=call_id)
-        assert len(stops) == 2
-        lasted = {origin(stop): stop.request.session_seconds for stop in stops}
-        told = lasted["answer"], lasted["originate"]
-        assert None not in told
-        return told  # type: ignore[return-value]
-
-
-def origin(exchange: Exchange) -> str:
-    """Return h323-call-origin."""
-    (text,) = [text for text in exchange.request.vendor_texts() if text.startswith("h323-call-origin=")]
-    return text.partition("=")[2]
-
-
-def price(per_minute: Decimal, seconds: int) -> Decimal:
-    return (per_minute * seconds / 60).quantize(Decimal("0.000001"), ROUND_HALF_UP)
-
-
-@contextmanager
-def sippy(daemon: Daemon, folder: Path, callee_port: int, *more: str) -> Iterator[Sippy]:
-    """Run the B2BUA between callers and a called party. It reports each second that a call goes on."""
-    port = free_udp_port()
-    with tap(daemon, _ADDRESS) as tapped:
-        (folder / "dictionary").write_text("".join(file.read_text() for file in _DICTIONARIES))
-        (folder / "servers").write_text(f"127.0.0.1 {SECRET}\n")
-        (folder / "radius.conf").write_text(
-            f"authserver 127.0.0.1:{tapped.auth_port}\nacctserver 127.0.0.1:{tapped.acct_port}\n"
-            f"servers {folder}/servers\ndictionary {folder}/dictionary\ndefault_realm\n"
-            "radius_timeout 3\nradius_retries 5\nbindaddr *\n"
-        )
-        client = folder / "radiusclient"
-        client.write_text(f"#!{sys.executable}\n{(_HERE / 'radiusclient.py').read_text()}")
-        client.chmod(0o755)
-        command = [sys.executable, str(_HERE / "b2bua.py"), "-f", "-A", "2", "-M", "3", *more]
-        command += [
-            "-l",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-R",
-            f"{folder}/radius.conf",
-            "-c",
-            f"{folder}/socket",
-        ]
-        command += [f"--radiusclient={client}", "--auth_enable=on", "--alive_acct_int=1"]
-        quiet = {"SIPLOG_BEND": "stderr", "SIPLOG_LVL": "DBUG"}
-        with running(command, folder, folder / "sippy.out", os.environ | quiet) as process:
-            eventually(lambda: speaks_sip(port), "Sippy does not start", process)
-            yield Sippy(daemon, tapped, Phones(folder, port, (_VENDOR_ADDRESS, callee_port)))
 
 
 @pytest.fixture(scope="module")
 def switch(
     daemon: Daemon, tmp_path_factory: pytest.TempPathFactory, sippy_callee_port: int
 ) -> Iterator[Sippy]:
-    """Give a B2BUA that knows callers by their addresses."""
-    with sippy(daemon, tmp_path_factory.mktemp("sippy"), sippy_callee_port, "-D") as started:
+    """Give a B2BUA that knows callers by their addresses, and reports each second that a call goes on."""
+    options = ("-D", "--alive_acct_int=1")
+    with sippy(daemon, tmp_path_factory.mktemp("sippy"), sippy_callee_port, *options) as started:
         yield started
 
 
@@ -119,7 +36,7 @@ def test_the_caller_pays_for_his_leg_and_the_vendor_is_owed_for_the_other(switch
     assert switch.money() == (live - price(_SOLD, brought), 0)
     assert switch.money(_VENDOR) == (owed + price(_BOUGHT, sent), 0)
     assert switch.xdrs(call_id) == {
-        "origination": (price(_SOLD, brought), _CLIENT),
+        "origination": (price(_SOLD, brought), CLIENT),
         "termination": (price(_BOUGHT, sent), _VENDOR),
     }
 
