@@ -42,6 +42,7 @@ class AuthorizationRequest:
     `tags` tell its dialog from others of one call id, as far as the switch tells (SIP's From tag, a channel).
     `unheard_seconds` is how long a grant is kept that is never heard of, None: as long as it was granted for.
     Where the `path_is_trusted` the switch itself asks; elsewhere anybody might, who proves nothing.
+    `proof_use` tells a response to a challenge of ours, which serves one call, from others; empty for none.
     """
 
     nas: str
@@ -66,6 +67,7 @@ class AuthorizationRequest:
     nas_address: str = ""
     nas_source: str = ""
     path_is_trusted: bool = True
+    proof_use: bytes = b""
 
     @property
     def own_session_id(self) -> str:
@@ -135,6 +137,14 @@ class Denied:
     account: Account | None = None
     rate: Rate | None = None
     because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofUsed:
+    """What proves the caller has served another call: nothing is decided until he proves himself anew."""
+
+    client: Client
+    account: Account
 
 
 def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identified | Denied:

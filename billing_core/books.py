@@ -18,6 +18,7 @@ from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.notice import followed
 from billing_core.ports import Changes, Disconnect, DisconnectReason, Reboot, TurnConflictError
+from billing_core.proof import Proof, ProofId
 from billing_core.session import Leg, LegId, Session, is_same_device
 from billing_core.xdr import Xdr
 
@@ -40,12 +41,16 @@ class UnreadError(TurnConflictError):
 
 @dataclass(frozen=True, slots=True)
 class LegsRead:
-    """What a turn has read of legs: the `sessions` that exist under `keys`, and `reboots` of switches."""
+    """What a turn has read of legs: the `sessions` that exist under `keys`, and `reboots` of switches.
+
+    `proofs` is what the callers' proofs have served before.
+    """
 
     keys: frozenset[bytes]
     sessions: Mapping[LegId, Session]
     reboots_of: frozenset[str] = frozenset()
     reboots: Sequence[Reboot] = field(default=())
+    proofs: Mapping[ProofId, Proof] = field(default_factory=dict)
 
 
 class Books:
@@ -70,6 +75,7 @@ class Books:
         self.counters = dict(counters)
         self.changes = Changes()
         self._read = read
+        self._proofs = dict(read.proofs)
         self._legs: dict[bytes, list[int]] = {}
         for key, generation in sorted(read.sessions):
             self._legs.setdefault(key, []).append(generation)
@@ -91,7 +97,11 @@ class Books:
         return sum(leg.state.is_open for leg in self.legs((leg_key,))) >= OPEN_LEGS_MAX
 
     def next_generation(self, leg_key: bytes) -> int:
-        """Return the number of a new leg of that name, and let go of old ones that nobody needs."""
+        """Return the number that a new leg of that name has."""
+        return max(self._legs.get(leg_key, ()), default=-1) + 1
+
+    def _let_go(self, leg_key: bytes) -> None:
+        """Forget old legs of that name that nobody needs, before another comes; the newest is kept."""
         numbers = self._legs.get(leg_key, [])
         ended = [number for number in numbers if self._is_over(self.sessions[leg_key, number])]
         for number in sorted(ended)[: max(0, len(ended) + 1 - LEGS_KEPT)]:
@@ -99,7 +109,15 @@ class Books:
             numbers.remove(number)
             self.changes.sessions.pop((leg_key, number), None)
             self.changes.forgotten.append((leg_key, number))
-        return max([*numbers, *ended], default=-1) + 1
+
+    def serves(self, proof: Proof) -> bool:
+        """Tell whether a proof may be used so, and keep that: it serves one call."""
+        known = self._proofs.get(proof.id)
+        if known is not None and not known.is_of_one_call(proof):
+            return False
+        if known is None or (known.generation is None and proof.generation is not None):
+            self._proofs[proof.id] = self.changes.proofs[proof.id] = proof
+        return True
 
     def has_rebooted(self, leg: Session) -> bool:
         """Tell whether the device of an ended leg has begun anew since; raise UnreadError."""
@@ -134,6 +152,7 @@ class Books:
         """Record what has become of a leg, and let its client's sums follow, by an entry of that *kind*."""
         before = self.sessions.get(session.id)
         if before is None:
+            self._let_go(session.leg_key)
             self._legs.setdefault(session.leg_key, []).append(session.generation)
         self.sessions[session.id] = session
         self.changes.sessions[session.id] = session

@@ -12,10 +12,10 @@ from billing_core.authorization import (
     Candidate,
     Denied,
     Identified,
+    ProofUsed,
     authenticate,
     identify,
 )
-from billing_core.balance import available
 from billing_core.books import Books, LegsRead, UnreadError
 from billing_core.capacity import CounterKey, counter_keys
 from billing_core.catalogue import Catalogue
@@ -30,7 +30,8 @@ from billing_core.ports import (
     TurnConflictError,
     UnknownRecord,
 )
-from billing_core.questions import authorized
+from billing_core.proof import ProofId
+from billing_core.questions import authenticated, authorized, proof_id
 from billing_core.records import Recorded, payer, recorded
 from billing_core.session import Session
 
@@ -41,7 +42,7 @@ _ATTEMPTS = 10
 _REMEMBERED = timedelta(days=35)
 
 
-Outcome = Authorized | Authenticated | Denied | Recorded
+Outcome = Authorized | Authenticated | Denied | ProofUsed | Recorded
 
 
 class StaleCatalogueError(TurnConflictError):
@@ -115,6 +116,12 @@ class _Prepared:
                 return self.identified.account
             case None:
                 return self.payer
+
+    def proof_id(self) -> ProofId | None:
+        """Return which proof the question rests on that serves one call, if it rests on one."""
+        if not isinstance(self.request, AuthorizationRequest) or self.identified is None:
+            return None
+        return proof_id(self.request, self.identified)
 
 
 class Charging:
@@ -202,6 +209,8 @@ class Charging:
             leg_keys |= other_keys
             sessions = {**sessions, **turn.sessions(other_keys)[1]}
         reboots = turn.reboots(demands.reboots_of, now - _REMEMBERED) if demands.reboots_of else ()
+        proof_ids = {id for item in prepared if (id := item.proof_id()) is not None}
+        proofs = turn.proofs(proof_ids) if proof_ids else {}
         is_stale = self._is_behind = version != self._catalogue.version
         if is_stale and version != demands.followed_version and not demands.may_be_stale:
             raise StaleCatalogueError
@@ -214,7 +223,7 @@ class Charging:
         if unknown:
             raise DataRefusedError(f"clients {unknown} have legs or balances but are not defined")
         counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
-        read = LegsRead(frozenset(leg_keys), sessions, frozenset(demands.reboots_of), reboots)
+        read = LegsRead(frozenset(leg_keys), sessions, frozenset(demands.reboots_of), reboots, proofs)
         return Books(balances, read, counters, self._catalogue.clients, is_stale=is_stale)
 
     def _counter_keys(
@@ -240,9 +249,7 @@ class Charging:
             case AuthorizationRequest():
                 assert item.identified is not None
                 if isinstance(item.identified, Identified):
-                    client = item.identified.client
-                    money = available(client, books.balances[client.id])
-                    return Authenticated(client, item.identified.account, money)
+                    return authenticated(books, item.request, item.identified, now)
                 return authorized(books, item.request, item.identified, self.limits, now)
             case Report():
                 return recorded(books, item.request, item.payer, self._catalogue, self.limits, now)

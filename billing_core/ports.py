@@ -14,6 +14,7 @@ from billing_core.capacity import Counter, CounterKey
 from billing_core.denial import Denial
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
+from billing_core.proof import Proof, ProofId
 from billing_core.session import LegId, Session
 from billing_core.xdr import Xdr
 
@@ -118,7 +119,7 @@ class Changes:
     `at` is the moment of the turn: it dates the entries, and tells when the xDRs were recorded, so that
     both are kept, and dropped one day, with the same month. `disconnects` are legs that their switches
     are to end. `warned` are the bits of balances that change, `notices` those who are to be told, `events`
-    what an admin should know of single calls.
+    what an admin should know of single calls. `proofs` is what proofs have served, each under its own id.
     """
 
     sessions: dict[LegId, Session] = field(default_factory=dict)
@@ -134,6 +135,7 @@ class Changes:
     warned: dict[int, int] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     events: list[CallEvent] = field(default_factory=list)
+    proofs: dict[ProofId, Proof] = field(default_factory=dict)
     at: datetime | None = None
 
     def __bool__(self) -> bool:
@@ -155,6 +157,9 @@ class Turn(Protocol):
 
     def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
         """Return when devices of these switches began anew from *since* on. Locks nothing."""
+
+    def proofs(self, ids: Collection[ProofId]) -> Mapping[ProofId, Proof]:
+        """Return what these proofs have served, now that their clients are locked."""
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         """Lock those shared counters that exist, in order, until the end of the turn, and return them."""
@@ -180,6 +185,9 @@ class SweepTurn(Turn, Protocol):
 
     def reboot_done(self, reboot_id: int) -> None:
         """Mark a reboot as worked off."""
+
+    def forget_proofs(self, before: datetime) -> None:
+        """Forget what was proven before then, and commit: the last that a turn does which does no more."""
 
 
 class Storage(Protocol):

@@ -13,6 +13,7 @@ from billing_core.concurrency import awaits_renewal
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.ports import SweepTurn
+from billing_core.proof import KEPT
 from billing_core.session import LegId, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Xdr
@@ -91,6 +92,7 @@ class Sweep:
                 return self._close(turn, due, now, self._expire)
             found = turn.next_reboot()
             if found is None:
+                turn.forget_proofs(now - KEPT)
                 return None
             reboot_id, reboot = found
             ended = turn.legs_before(reboot, CHUNK)

@@ -4,7 +4,13 @@ from decimal import Decimal
 from typing import Any
 
 from billing_core.accounting import Report
-from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
+from billing_core.authorization import (
+    Authenticated,
+    AuthorizationRequest,
+    Authorized,
+    Denied,
+    ProofUsed,
+)
 from billing_core.charging import Outcome
 from billing_core.denial import Denial
 from billing_core.money import plain
@@ -80,6 +86,12 @@ def _told(outcome: Outcome | DropReason) -> dict[str, Any]:
                 "reason": outcome.reason.value,
                 "client": outcome.client.name if outcome.client else None,
                 "account": outcome.account.label if outcome.account else None,
+            }
+        case ProofUsed():
+            return {
+                "outcome": "proof_used",
+                "client": outcome.client.name,
+                "account": outcome.account.label,
             }
         case Recorded():
             return {"outcome": "recorded", "duplicate": outcome.is_duplicate} | _settled(outcome.xdr)

@@ -1,87 +1,54 @@
-"""Challenges to callers who prove themselves by Digest: nonces of ours, and what each was used for.
+"""Challenges to callers who prove themselves by Digest: nonces of ours, and what tells responses apart.
 
-A nonce is a moment, some salt and a signature, so that any worker can tell its age. What it was used for is
-known to the worker that took the response: after RFC 2617 section 3.2.2 a response is good for one call.
+A nonce is a moment, some salt and a signature, so that any worker can tell its age. What a response has
+served is kept where calls are decided on: after RFC 2617 section 3.2.2 it is good for one.
 """
 
 import hmac
 import re
-from hashlib import md5
+from hashlib import md5, sha256
 from typing import Final
 
 from radiusd import digest
 from radiusd.digest import ALGORITHM, METHOD, NONCE, NONCE_COUNT, QOP, REALM, RESPONSE, STALE, URI, Parts
 from radiusd.nas import Nas
-from radiusd.wire import Frame
 
 NONCE_SECONDS: Final = 30
 """How long a nonce of ours may be used; a caller answers a challenge at once."""
-USES_MAX: Final = 65_536
 
 # Ten digits of the moment and sixteen of salt, and their signature.
 _NONCE = re.compile(rb"(([0-9a-f]{10})[0-9a-f]{16})([0-9a-f]{22})")
-_MOMENT = slice(0, 10)
 
 
-class Challenges:
-    """Decides which requests call for a challenge.
+def called_for(parts: Parts, nas: Nas, salt: bytes, now_seconds: int) -> bytes | None:
+    """Return the attributes of the Access-Challenge that a digest calls for; None when for none.
 
-    Whoever is asked anew answers with a new nonce, unseen by its user: where we are not sure that a response
-    is new, that costs a legitimate caller a moment, and one who replays what he overheard his call.
+    Nonces of the switch are its own affair (RFC 5090 section 2.1.2).
     """
+    age = nonce_age_seconds(parts.get(NONCE, b""), nas.signing_key, now_seconds)
+    if age is not None and not 0 <= age <= NONCE_SECONDS:
+        return anew(parts, nas, salt, now_seconds)
+    return _attributes(parts, nas, salt, now_seconds) if _asks(parts) else None
 
-    def __init__(self, uses_max: int = USES_MAX) -> None:
-        """Remember at most *uses_max* responses."""
-        self._uses_max = uses_max
-        self._uses: dict[tuple[bytes, bytes], bytes] = {}
-        self._forgotten_until = 0
 
-    def __len__(self) -> int:
-        """Return how many responses are remembered."""
-        return len(self._uses)
+def anew(parts: Parts, nas: Nas, salt: bytes, now_seconds: int) -> bytes:
+    """Return the attributes of the Access-Challenge to a response that is right, but comes too late or again.
 
-    def attributes(self, frame: Frame, nas: Nas, call: bytes, now_seconds: int) -> bytes | None:
-        """Return the attributes of the Access-Challenge that a request calls for; None when for none.
+    Whoever knows the password answers it unseen by its user; whoever repeats what he overheard does not.
+    """
+    return _attributes(parts, nas, salt, now_seconds) + digest.attribute(STALE, b"true")
 
-        *call* tells one call from another: a switch may ask again about the same one. Nonces of the switch
-        are its own affair (RFC 5090 section 2.1.2).
-        """
-        parts = digest.parts_of(frame)
-        if parts is None:
-            return None
-        is_stale = self._is_stale(parts, nas.signing_key, call, now_seconds)
-        if not is_stale and not _asks(parts):
-            return None
-        nonce = new_nonce(nas.signing_key, now_seconds, frame.authenticator)
-        return challenge_attributes(_realm(parts, nas), nonce, stale=is_stale)
 
-    def _is_stale(self, parts: Parts, key: bytes, call: bytes, now_seconds: int) -> bool:
-        """Tell whether a response is to a nonce of ours that is too old, or was used for another call."""
-        nonce = parts.get(NONCE, b"")
-        age = nonce_age_seconds(nonce, key, now_seconds)
-        if age is None:
-            return False
-        if not 0 <= age <= NONCE_SECONDS or now_seconds - age <= self._forgotten_until <= now_seconds:
-            return True
-        use = (nonce, parts.get(NONCE_COUNT, b""))
-        if use not in self._uses:
-            self._make_room(now_seconds)
-        return self._uses.setdefault(use, call) != call
+def proof_use(parts: Parts, nas: Nas, now_seconds: int) -> bytes:
+    """Return what is used up by a response to a nonce of ours, 16 octets; empty for any other digest.
 
-    def _make_room(self, now_seconds: int) -> None:
-        """Forget uses of nonces that are too old anyway, and the first when there are too many.
-
-        What is forgotten too early must not be believed again, so all nonces as old as that are too old.
-        """
-        while self._uses:
-            first = next(iter(self._uses))
-            moment = int(first[0][_MOMENT], 16)
-            is_current = 0 <= now_seconds - moment <= NONCE_SECONDS
-            if is_current and len(self._uses) < self._uses_max:
-                return
-            del self._uses[first]
-            if is_current:
-                self._forgotten_until = moment
+    It is the nonce and its count, which without qop no response covers (RFC 2617 section 3.2.2.1).
+    """
+    nonce = parts.get(NONCE, b"")
+    if RESPONSE not in parts or nonce_age_seconds(nonce, nas.signing_key, now_seconds) is None:
+        return b""
+    count = parts.get(NONCE_COUNT, b"") if parts.get(QOP) else b""
+    return sha256(nonce + count).digest()[:16]
 
 
 def _asks(parts: Parts) -> bool:
@@ -101,12 +68,11 @@ def _host(uri: bytes) -> bytes:
     return host[:200] or b"radiusd"
 
 
-def challenge_attributes(realm: bytes, nonce: bytes, *, stale: bool) -> bytes:
+def _attributes(parts: Parts, nas: Nas, salt: bytes, now_seconds: int) -> bytes:
     """Return the attributes of an Access-Challenge (RFC 5090 section 2.2)."""
-    parts = [(NONCE, nonce), (REALM, realm), (QOP, b"auth"), (ALGORITHM, b"MD5")]
-    if stale:
-        parts.append((STALE, b"true"))
-    return b"".join(digest.attribute(kind, value) for kind, value in parts)
+    nonce = new_nonce(nas.signing_key, now_seconds, salt)
+    told = ((NONCE, nonce), (REALM, _realm(parts, nas)), (QOP, b"auth"), (ALGORITHM, b"MD5"))
+    return b"".join(digest.attribute(kind, value) for kind, value in told)
 
 
 def new_nonce(key: bytes, now_seconds: int, salt: bytes) -> bytes:

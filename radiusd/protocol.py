@@ -1,17 +1,22 @@
 """The path of a packet without sockets and clocks: datagram → what is asked, outcome → reply octets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from billing_core.accounting import Report
-from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Denied
+from billing_core.authorization import (
+    Authenticated,
+    AuthorizationRequest,
+    Authorized,
+    Denied,
+    ProofUsed,
+)
 from billing_core.charging import Outcome
 from billing_core.client import Account
 from billing_core.denial import Denial
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.records import Recorded
-from radiusd import digest, wire
-from radiusd.challenge import Challenges
+from radiusd import challenge, digest, wire
 from radiusd.dialects.reading import accounting, authorization_request, sequence_number
 from radiusd.dialects.writing import accept_attributes, authenticated_attributes, reject_attributes
 from radiusd.digest import DigestCredential
@@ -57,7 +62,7 @@ class Challenged:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An authentic request that is new; it is to be answered or forgotten.
+    """An authentic request that is new, and came `at` that moment; it is to be answered or forgotten.
 
     `sequence` is the device that counted a record, and its number, where devices do.
     """
@@ -66,6 +71,7 @@ class Received:
     frame: Frame
     nas: Nas
     key: CacheKey
+    at: datetime
     sequence: tuple[str, int] | None = None
 
 
@@ -76,7 +82,6 @@ class Protocol:
         """Serve the softswitches in *nas_table*, which may be replaced between packets."""
         self.nas_table = nas_table
         self._duplicates = duplicates
-        self._challenges = Challenges()
 
     def receive(
         self,
@@ -131,20 +136,14 @@ class Protocol:
         if admission is Admission.IN_FLIGHT:
             return Dropped(DropReason.DUPLICATE_INFLIGHT, nas)
         request = _read(frame, nas, source[0], now)
-        if isinstance(request, AuthorizationRequest):
-            challenge = self._challenge(frame, nas, request.leg_key, now)
-            if isinstance(challenge, bytes):
-                self._duplicates.answer(key, frame.authenticator, challenge, monotonic_seconds)
-                return Challenged(challenge, nas)
-            request = challenge or request
-        if isinstance(request, DropReason):
+        judged = _judged(request, frame, nas, now) if isinstance(request, AuthorizationRequest) else request
+        if isinstance(judged, bytes):
+            self._duplicates.answer(key, frame.authenticator, judged, monotonic_seconds)
+            return Challenged(judged, nas)
+        if isinstance(judged, DropReason):
             self._duplicates.forget(key, frame.authenticator)
-            return Dropped(request, nas)
-        return Received(request, frame, nas, key, sequence_number(frame, nas, source[0]))
-
-    def _challenge(self, frame: Frame, nas: Nas, call: bytes, now: datetime) -> bytes | DropReason | None:
-        attributes = self._challenges.attributes(frame, nas, call, int(now.timestamp()))
-        return attributes and wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
+            return Dropped(judged, nas)
+        return Received(judged, frame, nas, key, now, sequence_number(frame, nas, source[0]))
 
     def answer(
         self, received: Received, outcome: Outcome, monotonic_seconds: float
@@ -187,6 +186,27 @@ def _read(
     return accounting(frame, nas, source, now)
 
 
+def _judged(
+    request: AuthorizationRequest, frame: Frame, nas: Nas, now: datetime
+) -> AuthorizationRequest | bytes | DropReason:
+    """Return a question with what its digest would use up, or the challenge that the digest calls for."""
+    parts = digest.parts_of(frame)
+    if parts is None:
+        return request
+    now_seconds = int(now.timestamp())
+    attributes = challenge.called_for(parts, nas, frame.authenticator, now_seconds)
+    if attributes is not None:
+        return wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
+    use = challenge.proof_use(parts, nas, now_seconds)
+    return replace(request, proof_use=use) if use else request
+
+
+def _challenge_anew(received: Received) -> bytes:
+    parts = digest.parts_of(received.frame) or {}
+    frame = received.frame
+    return challenge.anew(parts, received.nas, frame.authenticator, int(received.at.timestamp()))
+
+
 def _our_proof(request: AuthorizationRequest, account: Account) -> bytes:
     """Return the attribute that proves to a caller with Digest that we know his password, too."""
     credential = request.credential
@@ -210,6 +230,8 @@ def _reply(received: Received, outcome: Outcome) -> tuple[Code, bytes]:
             return Code.ACCESS_ACCEPT, proof + authenticated_attributes(outcome, nas)
         case Denied():
             return Code.ACCESS_REJECT, reject_attributes(outcome.reason, nas)
+        case ProofUsed():
+            return Code.ACCESS_CHALLENGE, _challenge_anew(received)
         case Recorded():
             # RFC 2866 section 4.2: nothing but Proxy-State is needed.
             return Code.ACCOUNTING_RESPONSE, b""

@@ -16,6 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - the dri
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey, Scope
 from billing_core.ports import Changes, Reboot
+from billing_core.proof import Proof, ProofId
 from billing_core.session import LegId, Session
 from billing_core.storage import rows, statements
 from billing_core.storage.connection import connect, translated
@@ -59,6 +60,13 @@ class PostgresTurn:
     def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
         """Return when devices of these switches began anew."""
         return [Reboot(*row) for row in self._select("reboots", rows.array_literal(nas), since)]
+
+    def proofs(self, ids: Collection[ProofId]) -> Mapping[ProofId, Proof]:
+        """Return what these proofs have served."""
+        client_ids, uses = zip(*ids, strict=True)
+        found = self._select("proofs", rows.array_literal(client_ids), rows.array_literal(uses))
+        proofs = [Proof(row[0], bytes(row[1]), bytes(row[2]), *row[3:]) for row in found]
+        return {proof.id: proof for proof in proofs}
 
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         """Lock the shared counters that exist."""
@@ -105,6 +113,11 @@ class PostgresTurn:
         """Mark a reboot as worked off, with the legs that this turn closes."""
         with translated():
             self._cursor.execute(statements.execute("reboot_done", 1), (reboot_id,))
+
+    def forget_proofs(self, before: datetime) -> None:
+        """Forget what was proven before then, and commit."""
+        with translated():
+            self._cursor.execute(f"{statements.execute('forget_proofs', 1)}; COMMIT", (before,))
 
     def _select(self, name: str, *values: object) -> list[tuple[Any, ...]]:
         begin, self._begin = self._begin, ""
@@ -166,6 +179,8 @@ def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.disconnects:
         asked = sorted({disconnect_row(item) for item in changes.disconnects})
         yield "insert_disconnects", rows.array_literals(asked)
+    if changes.proofs:
+        yield "keep_proofs", rows.array_literals([astuple(proof) for proof in changes.proofs.values()])
     yield from _write_notices(changes)
 
 

@@ -20,6 +20,10 @@ PREPARED = {
     "reboots": """
         SELECT nas, nas_box, event_at, starting, nas_address, nas_source FROM reboot
         WHERE nas = ANY($1::text[]) AND event_at >= $2::timestamptz ORDER BY event_at""",
+    # By each column for itself, which an index answers: one use under two clients is as good as unheard of.
+    "proofs": """
+        SELECT client_id, use, leg_key, generation, used_at FROM proof_use
+        WHERE client_id = ANY($1::int[]) AND use = ANY($2::bytea[])""",
     "lock_counters": """
         SELECT scope, owner_id, capacity, in_use FROM capacity_counter
         WHERE (scope, owner_id) IN (SELECT * FROM unnest($1::smallint[], $2::int[]))
@@ -64,6 +68,12 @@ PREPARED = {
         INSERT INTO unknown_record (nas, nas_box, at, status, session_id, attributes)
         SELECT * FROM
             unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[], $6::text[])""",
+    # A proof that served no leg yet may come to serve one.
+    "keep_proofs": """
+        INSERT INTO proof_use (client_id, use, leg_key, generation, used_at)
+        SELECT * FROM unnest($1::int[], $2::bytea[], $3::bytea[], $4::int[], $5::timestamptz[])
+        ON CONFLICT (client_id, use) DO UPDATE SET generation = excluded.generation""",
+    "forget_proofs": "DELETE FROM proof_use WHERE used_at < $1::timestamptz",
     "alone": f"SELECT pg_try_advisory_xact_lock({SWEEP_LOCK})",
     "due": """
         SELECT leg_key, generation FROM session

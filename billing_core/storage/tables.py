@@ -316,6 +316,18 @@ disconnect = Table(
 Index("disconnect_by_time", disconnect.c.asked_at)
 Index("disconnect_to_do", disconnect.c.next_at, postgresql_where=text("done_at IS NULL"))
 
+proof_use = Table(
+    "proof_use",
+    metadata,
+    Column("client_id", Integer, primary_key=True, autoincrement=False),
+    Column("use", LargeBinary, primary_key=True),
+    Column("leg_key", LargeBinary, nullable=False),
+    Column("generation", Integer),
+    column_at("used_at", nullable=False),
+    comment="Which call a response to a challenge of ours has served, while it could be repeated.",
+)
+Index("proof_use_by_time", proof_use.c.used_at)
+
 definition_file = Table(
     "definition_file",
     metadata,

@@ -5,7 +5,7 @@ Odd: the value of one Digest-Attributes. Even: attributes, whose numbers are tur
 
 from fuzz.targets.packets import AUTHENTICATOR, SECRET, attributes_in, joined
 from radiusd import digest, wire
-from radiusd.challenge import Challenges, nonce_age_seconds
+from radiusd.challenge import called_for, nonce_age_seconds
 from radiusd.codec import Attributes
 from radiusd.credentials import credential_of
 from radiusd.nas import Nas
@@ -33,7 +33,7 @@ def check(octets: bytes) -> None:
         assert sum(credential.proves(password) for password in _PASSWORDS) <= 1, (
             "two passwords prove one thing"
         )
-    challenged = Challenges().attributes(frame, _NAS, b"a call", _NOW_SECONDS)
+    challenged = called_for(parts, _NAS, AUTHENTICATOR, _NOW_SECONDS) if parts is not None else None
     if challenged is not None:
         reply = wire.reply(Code.ACCESS_CHALLENGE, frame, challenged, SECRET)
         assert isinstance(reply, bytes), reply

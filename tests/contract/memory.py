@@ -11,6 +11,7 @@ from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
 from billing_core.ports import Changes, DataRefusedError, Disconnect, Reboot, Refusal, UnknownRecord
+from billing_core.proof import Proof, ProofId
 from billing_core.session import LegId, Session, is_same_device
 from billing_core.xdr import Xdr
 
@@ -30,6 +31,7 @@ class MemoryStorage:
     unknown_records: list[UnknownRecord] = field(default_factory=list)
     disconnects: dict[tuple[bytes, int], Disconnect] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    proofs: dict[ProofId, Proof] = field(default_factory=dict)
     reboots_done: set[int] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,6 +65,10 @@ class MemoryTurn:
     def reboots(self, nas: Collection[str], since: datetime) -> Sequence[Reboot]:
         return [item for item in self._storage.reboots if item.nas in nas and item.event_at >= since]
 
+    def proofs(self, ids: Collection[ProofId]) -> Mapping[ProofId, Proof]:
+        assert self._locked >= {client_id for client_id, _ in ids}, "whose proof it is was not locked"
+        return {id: self._storage.proofs[id] for id in ids if id in self._storage.proofs}
+
     def lock_counters(self, keys: Collection[CounterKey]) -> Mapping[CounterKey, Counter]:
         return {key: self._storage.counters[key] for key in keys if key in self._storage.counters}
 
@@ -95,6 +101,7 @@ class MemoryTurn:
         self._storage.unknown_records += changes.unknown_records
         for item in changes.disconnects:
             self._storage.disconnects.setdefault((item.leg_key, item.generation), item)
+        self._storage.proofs |= changes.proofs
 
     def alone(self) -> bool:
         return True
@@ -114,6 +121,10 @@ class MemoryTurn:
 
     def reboot_done(self, reboot_id: int) -> None:
         self._reboots_done.add(reboot_id)
+
+    def forget_proofs(self, before: datetime) -> None:
+        kept = {id: proof for id, proof in self._storage.proofs.items() if proof.used_at >= before}
+        self._storage.proofs = kept
 
 
 def _has_nul(session: Session) -> bool:

@@ -8,6 +8,7 @@ from billing_core.storage.statements import PREPARED
 BY_KEY = {
     "owners": "'{}'",
     "sessions": "'{}'",
+    "proofs": "'{}','{}'",
     "lock_balances": "'{}'",
     "lock_sessions": "'{}'",
     "change_balances": "'{}','{}','{}','{}','{}'",
@@ -27,3 +28,4 @@ def test_a_statement_planned_on_empty_tables_reads_none_of_them_whole(migrated_u
     assert "Index" in plan
     assert "Seq Scan on session" not in plan
     assert "Seq Scan on balance" not in plan
+    assert "Seq Scan on proof_use" not in plan

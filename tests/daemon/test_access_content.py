@@ -1,12 +1,15 @@
 """What Access-Requests say, true and untrue: rows B-030 to B-054 of the catalogue, one daemon for all."""
 
 import secrets
+import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from hashlib import md5
 from typing import Any, NamedTuple
 
 import pytest
-from daemon_process import Daemon, Settings, StartDaemon, start
+from daemon_process import Daemon, Settings, StartDaemon, locked_balance, start
 from daemon_world import NASES, nas
 from postgres import PostgresServer
 from radius_switch import STOP, Answer, Switch, new_call, raw
@@ -380,6 +383,54 @@ def test_who_replays_what_another_caller_answered_is_asked_anew_b_037(daemon: Da
     ]
     assert dict(answers[2].sent)[STALE] == b"true"
     assert change.by("radiusd_denials_total") == 0
+    assert change.by("radiusd_replies_total", nas="gw", code="access_challenge") == 2
+
+
+def test_a_registration_that_was_overheard_is_believed_under_no_other_name_b_037(daemon: Daemon) -> None:
+    with daemon.switch() as switch:
+        asked = packed({USER_NAME: b"alice", METHOD: b"REGISTER", URI: OURS})
+        challenge = switch.ask(switch.access(asked, password=None, call=new_call()))
+        response = packed(digest(method=b"REGISTER", nonce=dict(challenge.sent)[NONCE]))
+        call = new_call()
+        codes = [
+            switch.ask(switch.access(response, password=None, call=name)).code
+            for name in (call, call, new_call())
+        ]
+
+    assert codes == [Code.ACCESS_ACCEPT, Code.ACCESS_ACCEPT, Code.ACCESS_CHALLENGE]
+
+
+REPLAYS = 12
+
+
+def test_no_worker_believes_what_has_proven_another_call_to_another_b_037(start_daemon: StartDaemon) -> None:
+    """Each question comes from a port of its own, and so to any of the workers."""
+    daemon = start_daemon(radius='listen = ["127.0.0.1"]\nworkers = 3')
+    with ExitStack() as stack:
+        switches = [stack.enter_context(daemon.switch()) for _ in range(1 + REPLAYS)]
+        response = _overheard(switches[0])
+        one_by_one = Counter(
+            switch.ask(switch.access(response, password=None, call=new_call())).code for switch in switches
+        )
+        response = _overheard(switches[0])
+        questions = [switch.access(response, password=None, call=new_call()) for switch in switches]
+        # Every worker has questions before any of them can be decided.
+        with locked_balance(daemon.url, "Alice Telecom"):
+            for switch, question in zip(switches, questions, strict=True):
+                switch.send(question)
+            time.sleep(0.4)
+        answers = [switch.answer(question) for switch, question in zip(switches, questions, strict=True)]
+
+    assert one_by_one == {Code.ACCESS_ACCEPT: 1, Code.ACCESS_CHALLENGE: REPLAYS}
+    assert Counter(answer and answer.code for answer in answers) == one_by_one
+    assert daemon.billing.client("Alice Telecom")["capacity"]["in_use"] == 2
+    assert len(daemon.logs("access_request", outcome="proof_used")) == 2 * REPLAYS
+
+
+def _overheard(switch: Switch) -> bytes:
+    """Return what Alice answers to a challenge."""
+    asked = packed({USER_NAME: b"alice", METHOD: b"INVITE", URI: OURS})
+    return _answer_to(dict(switch.ask(switch.access(asked, password=None, call=new_call())).sent))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Challenges by Digest: who is asked, with which nonce, and what a nonce of ours is good for."""
+"""Challenges by Digest: who is asked, with which nonce, and what a response to a nonce of ours uses up."""
 
 import hmac
 
@@ -6,28 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiusd.challenge import NONCE_SECONDS, Challenges, new_nonce, nonce_age_seconds
-from radiusd.digest import METHOD, NONCE, NONCE_COUNT, REALM, RESPONSE, STALE, URI, USER_NAME, attribute
+from radiusd.challenge import NONCE_SECONDS, anew, called_for, new_nonce, nonce_age_seconds, proof_use
+from radiusd.digest import METHOD, NONCE, NONCE_COUNT, QOP, REALM, RESPONSE, STALE, URI, USER_NAME, Parts
 from radiusd.nas import Nas
-from radiusd.wire import Code, DropReason, Frame, Port, parse, request
+from radiusd.wire import Code, DropReason, Port, parse, request
 
 SECRET = b"a secret of a NAS"
 NAS = Nas("gw", (), SECRET, "kamailio")
 NOW = 1_000_000
-ONE, OTHER = b"one call", b"another call"
+SALT = b"an authenticator"
 ASKED = {METHOD: b"INVITE", URI: b"sip:97226491335@example.com"}
+ANSWERED = {USER_NAME: b"bob", REALM: b"example.com", **ASKED, RESPONSE: b"0" * 32}
+QOP_AUTH = {QOP: b"auth", NONCE_COUNT: b"00000001"}
 
 
-def asking(parts: dict[int, bytes]) -> Frame:
-    octets = b"".join(attribute(kind, value) for kind, value in parts.items())
-    frame = parse(request(Code.ACCESS_REQUEST, 7, octets, SECRET), Port.AUTHENTICATION)
-    assert not isinstance(frame, DropReason)
-    return frame
-
-
-def answered(nonce: bytes, count: bytes = b"00000001") -> Frame:
-    parts = {USER_NAME: b"bob", REALM: b"example.com", **ASKED}
-    return asking({**parts, NONCE: nonce, NONCE_COUNT: count, RESPONSE: b"0" * 32})
+def answered(nonce: bytes, **changed: bytes) -> Parts:
+    """Return a response with qop `auth`; *changed* are parts by their names in small letters."""
+    numbers = {"count": NONCE_COUNT, "qop": QOP, "response": RESPONSE}
+    return {**ANSWERED, **QOP_AUTH, NONCE: nonce} | {numbers[name]: part for name, part in changed.items()}
 
 
 def told(attributes: bytes | None) -> dict[int, bytes]:
@@ -38,7 +34,7 @@ def told(attributes: bytes | None) -> dict[int, bytes]:
 
 
 def test_who_has_a_method_but_no_nonce_is_challenged_in_the_realm_he_asked() -> None:
-    attributes = told(Challenges().attributes(asking(ASKED), NAS, ONE, NOW))
+    attributes = told(called_for(ASKED, NAS, SALT, NOW))
 
     assert attributes[REALM] == b"example.com"
     assert nonce_age_seconds(attributes[NONCE], SECRET, NOW) == 0
@@ -47,93 +43,78 @@ def test_who_has_a_method_but_no_nonce_is_challenged_in_the_realm_he_asked() -> 
 
 def test_a_caller_is_challenged_in_a_realm_that_his_switch_may_have_b_037() -> None:
     nas = Nas("gw", (), SECRET, "kamailio", realms=("sip.example", "example.net"))
-    asked = {**ASKED, REALM: b"example.net"}
 
-    assert told(Challenges().attributes(asking(ASKED), nas, ONE, NOW))[REALM] == b"sip.example"
-    assert told(Challenges().attributes(asking(asked), nas, ONE, NOW))[REALM] == b"example.net"
+    assert told(called_for(ASKED, nas, SALT, NOW))[REALM] == b"sip.example"
+    assert told(called_for({**ASKED, REALM: b"example.net"}, nas, SALT, NOW))[REALM] == b"example.net"
 
 
 def test_a_response_to_an_old_nonce_of_ours_is_to_be_made_again_b_037() -> None:
-    nonce = new_nonce(SECRET, NOW, b"salt")
-    late = Challenges().attributes(answered(nonce), NAS, ONE, NOW + NONCE_SECONDS + 1)
+    parts = answered(new_nonce(SECRET, NOW, b"salt"))
+    late = told(called_for(parts, NAS, SALT, NOW + NONCE_SECONDS + 1))
 
-    assert Challenges().attributes(answered(nonce), NAS, ONE, NOW + NONCE_SECONDS) is None
-    assert told(late)[STALE] == b"true"
-    assert told(late)[NONCE] != nonce
+    assert called_for(parts, NAS, SALT, NOW + NONCE_SECONDS) is None
+    assert late[STALE] == b"true"
+    assert late[NONCE] != parts[NONCE]
 
 
-def test_a_nonce_of_the_switch_is_its_own_affair() -> None:
-    challenges = Challenges()
-    frame = answered(b"84f1c1ae6cbe5ua9c8e88dfa3ecm3459")
+def test_a_response_that_served_another_call_is_to_be_made_again_b_037() -> None:
+    parts = answered(new_nonce(SECRET, NOW, b"salt"))
+    again = told(anew(parts, NAS, SALT, NOW + 1))
 
-    assert [challenges.attributes(frame, NAS, call, NOW) for call in (ONE, ONE, OTHER)] == [None] * 3
-    assert len(challenges) == 0
+    assert (again[STALE], again[REALM]) == (b"true", b"example.com")
+    assert nonce_age_seconds(again[NONCE], SECRET, NOW + 1) == 0
+    assert again[NONCE] != parts[NONCE]
 
 
 def test_who_shows_no_digest_is_not_challenged() -> None:
-    assert Challenges().attributes(asking({USER_NAME: b"bob"}), NAS, ONE, NOW) is None
-
-
-# --- a response is good for one call --------------------------------------------------------------------
-
-
-def test_a_response_that_comes_again_for_another_call_is_to_be_made_anew_b_037() -> None:
-    challenges = Challenges()
-    nonce = new_nonce(SECRET, NOW, b"salt")
-    first, replayed = (challenges.attributes(answered(nonce), NAS, call, NOW + 1) for call in (ONE, OTHER))
-
-    assert first is None
-    assert told(replayed)[STALE] == b"true"
-    assert told(replayed)[NONCE] != nonce
-
-
-@pytest.mark.parametrize(("call", "count"), [(ONE, b"00000001"), (OTHER, b"00000002"), (ONE, b"00000002")])
-def test_the_same_call_may_be_asked_about_again_and_each_further_count_is_good_for_another(
-    call: bytes, count: bytes
-) -> None:
-    challenges = Challenges()
-    nonce = new_nonce(SECRET, NOW, b"salt")
-
-    assert challenges.attributes(answered(nonce), NAS, ONE, NOW) is None
-    assert challenges.attributes(answered(nonce, count), NAS, call, NOW + 1) is None
+    assert called_for({USER_NAME: b"bob"}, NAS, SALT, NOW) is None
+    assert called_for({}, NAS, SALT, NOW) is None
 
 
 def test_two_callers_who_are_challenged_in_one_second_do_not_use_up_each_others_nonce() -> None:
-    challenges = Challenges()
-    nonces = [told(challenges.attributes(asking(ASKED), NAS, call, NOW))[NONCE] for call in (ONE, OTHER)]
-    pairs = zip(nonces, (ONE, OTHER), strict=True)
+    nonces = [told(called_for(ASKED, NAS, salt, NOW))[NONCE] for salt in (b"1" * 16, b"2" * 16)]
 
-    assert [challenges.attributes(answered(nonce), NAS, call, NOW) for nonce, call in pairs] == [None, None]
+    assert len({proof_use(answered(nonce), NAS, NOW) for nonce in nonces}) == 2
 
 
-def test_what_is_forgotten_for_want_of_room_is_not_believed_again() -> None:
-    challenges = Challenges(uses_max=3)
-    nonces = [new_nonce(SECRET, NOW + place, b"salt") for place in range(6)]
-    for nonce in nonces:
-        assert challenges.attributes(answered(nonce), NAS, ONE, NOW + 5) is None
-    again = [challenges.attributes(answered(nonce), NAS, OTHER, NOW + 5) for nonce in nonces]
-    fresh = new_nonce(SECRET, NOW + 5, b"more salt")
-
-    assert len(challenges) <= 3
-    assert None not in again
-    assert challenges.attributes(answered(fresh), NAS, OTHER, NOW + 5) is None
+# --- what a response uses up ----------------------------------------------------------------------------
 
 
-def test_uses_of_old_nonces_are_forgotten() -> None:
-    challenges = Challenges()
-    for second in range(NOW, NOW + 1000):
-        challenges.attributes(answered(new_nonce(SECRET, second, b"salt")), NAS, ONE, second)
+def test_a_response_uses_up_a_nonce_of_ours_and_its_count() -> None:
+    nonce = new_nonce(SECRET, NOW, b"salt")
+    once, again, later = (
+        proof_use(answered(nonce, **changed), NAS, NOW + 1)
+        for changed in ({}, {"response": b"1" * 32}, {"count": b"00000002"})
+    )
 
-    assert len(challenges) <= NONCE_SECONDS + 1
+    assert len(once) == 16
+    assert once == again != later
 
 
-def test_a_clock_that_steps_back_makes_no_new_nonce_an_old_one() -> None:
-    challenges = Challenges(uses_max=1)
-    for salt in (b"1", b"2", b"3"):
-        challenges.attributes(answered(new_nonce(SECRET, NOW, salt)), NAS, ONE, NOW)
-    before = NOW - 3600
+def test_a_count_that_no_response_covers_makes_no_other_response_of_it() -> None:
+    """Without qop it is not in the response: who overheard one could send it with counts of his own."""
+    nonce = new_nonce(SECRET, NOW, b"salt")
+    uses = {
+        proof_use({**ANSWERED, NONCE: nonce, **counted}, NAS, NOW)
+        for counted in ({}, {NONCE_COUNT: b"00000001"}, {NONCE_COUNT: b"00000002"}, {QOP: b""})
+    }
 
-    assert challenges.attributes(answered(new_nonce(SECRET, before, b"4")), NAS, ONE, before) is None
+    assert len(uses) == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        ASKED,
+        answered(b"84f1c1ae6cbe5ua9c8e88dfa3ecm3459"),
+        answered(new_nonce(b"another secret", NOW, b"salt")),
+        {**ASKED, NONCE: new_nonce(SECRET, NOW, b"salt")},
+    ],
+    ids=["no digest", "no response", "a nonce of the switch", "of another switch", "a nonce alone"],
+)
+def test_what_is_no_response_to_a_nonce_of_ours_uses_up_nothing(parts: Parts) -> None:
+    assert proof_use(parts, NAS, NOW) == b""
 
 
 # --- nonces ---------------------------------------------------------------------------------------------
