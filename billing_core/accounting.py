@@ -95,14 +95,16 @@ def bounded(seconds: int | None) -> int:
     return seconds if seconds is not None and seconds <= 10 * 365 * 86_400 else 0
 
 
-def hear(session: Session, report: Report, limits: Limits, now: datetime, *, is_sure: bool = True) -> Session:
+def hear(
+    session: Session, report: Report, limits: Limits, now: datetime, *, names_dialog: bool = True
+) -> Session:
     """Return what is known of the leg after *report*; the same session when it says nothing new.
 
-    *is_sure* tells that the record is of this leg beyond doubt. A call that was answered does not fail, and
-    where several conversations may stand behind the leg, a failure that may be of any of them ends none.
+    A call that was answered does not fail. Where several conversations may stand behind the leg, a failure
+    ends it only if the record *names_dialog*: it may be of any of them.
     """
     fails = session.state.is_open and report.kind is Kind.FAILED
-    if fails and (session.facts.answered or (session.questions > 1 and not is_sure)):
+    if fails and (session.facts.answered or (session.questions > 1 and not names_dialog)):
         return session
     facts = absorb(
         session.facts,
@@ -150,14 +152,15 @@ def possible_seconds(session: Session, report: Report, limits: Limits, now: date
     if report.overrun_is_charged:
         return None
     if session.authorized_at is not None and now >= session.authorized_at:
-        return int((now - session.authorized_at).total_seconds()) + limits.overrun_slack_seconds
+        began_at = min(session.opened_at, session.authorized_at)
+        return int((now - began_at).total_seconds()) + limits.overrun_slack_seconds
     answered = [session.facts.connect_at, report.connect_at, session.facts.start_event_at]
-    began_at = min((at for at in answered if at is not None), default=None)
-    if began_at is None:
+    answered_at = min((at for at in answered if at is not None), default=None)
+    if answered_at is None:
         return None
     ended = [session.facts.disconnect_at, report.disconnect_at, report.event_at]
     ended_at = max((at for at in ended if at is not None), default=now)
-    lasted = int((ended_at - began_at).total_seconds())
+    lasted = int((ended_at - answered_at).total_seconds())
     return lasted + limits.overrun_slack_seconds if lasted >= 0 else None
 
 

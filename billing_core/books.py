@@ -123,7 +123,9 @@ class Books:
         """Tell whether the device of an ended leg has begun anew since; raise UnreadError."""
         if leg.nas not in self._read.reboots_of:
             raise UnreadError(reboots_of={leg.nas})
-        ended_at = leg.closed_at or leg.last_heard_at
+        facts = leg.facts
+        # A reboot is dated by its switch: it is compared with the switch's own dates where there are any.
+        ended_at = facts.disconnect_at or facts.stop_event_at or leg.closed_at or leg.last_heard_at
         known = (*self._read.reboots, *self.changes.reboots)
         return any(
             reboot.nas == leg.nas and is_same_device(reboot, leg) and reboot.event_at > ended_at

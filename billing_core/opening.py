@@ -1,5 +1,6 @@
 """How a session begins: by an Accept, or by the first record of a leg that was never authorized."""
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,9 +9,9 @@ from billing_core.asked import Asked, asked_numbers, asked_text
 from billing_core.authorization import AuthorizationRequest, Authorized
 from billing_core.client import Account, Client
 from billing_core.concurrency import is_sliced, renewal_at
+from billing_core.conversation import Conversation
 from billing_core.credit_time import dearer
 from billing_core.decision import unrecognised_text
-from billing_core.legs import Conversation
 from billing_core.limits import Limits
 from billing_core.number import normalise
 from billing_core.session import Leg, Session, State
@@ -97,11 +98,12 @@ def _again(
         look_at = now + timedelta(seconds=seconds)
     else:
         look_at = now + _patience(request, outcome, limits)
+    granted_seconds = leg.elapsed_seconds(now) + outcome.credit_time_seconds
     again = replace(
         leg,
         authorized_at=leg.authorized_at or now,
         # All that the call was granted since it was opened, as what is reserved for it.
-        credit_time_seconds=leg.elapsed_seconds(now) + outcome.credit_time_seconds,
+        credit_time_seconds=max(granted_seconds, 0 if known.is_moved else leg.credit_time_seconds or 0),
         reserved=outcome.reserved,
         reserved_seconds=outcome.reserved_seconds,
         currency=outcome.candidate.client.currency,
@@ -136,14 +138,12 @@ def _priced(leg: Session, outcome: Authorized, known: Conversation, limits: Limi
     )
 
 
-def bound(leg: Session, report: Report) -> Session:
-    """Return a leg priced by the number that its first record names, if it was accepted for several."""
-    others = asked_numbers(leg.asked)
-    told = normalise(report.called)
-    named = next((item for item in others if item.number == told), None)
-    if named is None or leg.rate is None or leg.is_heard:
+def bound(leg: Session, named: Set[str]) -> Session:
+    """Return a leg priced by the number that its first record has *named*, if it was accepted for several."""
+    if leg.is_heard or leg.rate is None or leg.called in named:
         return leg
-    return replace(leg, called=named.number, rate=named.rate, asked=None)
+    chosen = next((item for item in asked_numbers(leg.asked) if item.number in named), None)
+    return replace(leg, called=chosen.number, rate=chosen.rate, asked=None) if chosen else leg
 
 
 def _patience(request: AuthorizationRequest, outcome: Authorized, limits: Limits) -> timedelta:

@@ -16,8 +16,8 @@ from billing_core.authorization import (
 )
 from billing_core.balance import available
 from billing_core.books import OPEN_LEGS_MAX, Books
+from billing_core.conversation import Conversation, conversation
 from billing_core.denial import Denial
-from billing_core.legs import Conversation, conversation
 from billing_core.limits import Limits
 from billing_core.opening import granted
 from billing_core.proof import Proof, ProofId

@@ -11,7 +11,7 @@ from billing_core.call_event import CallEventKind
 from billing_core.catalogue import Catalogue
 from billing_core.client import Account
 from billing_core.concurrency import is_sliced
-from billing_core.legs import Evidence, Finding, Sought, names_number, reported
+from billing_core.legs import NAMES_DIALOG, Finding, Sought, reported
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.opening import bound, opened
@@ -63,10 +63,13 @@ def recorded(
         _tell(books, sought, found, known, known, None)
         return Recorded(known, is_duplicate=True)
     if known is None:
+        report, account = _own(report, account, found.beside, catalogue)
         session = opened(report, account, books.next_generation(report.leg_keys[0]), limits, now)
+    elif report.kind is Kind.FAILED:
+        session = known  # A try that failed tells nothing of the number that will be talked to.
     else:
-        session = bound(known, report)
-    heard = hear(session, report, limits, now, is_sure=found.evidence.is_sure)
+        session = bound(known, sought.parties(known).named(known))
+    heard = hear(session, report, limits, now, names_dialog=found.evidence in NAMES_DIALOG)
     if heard is known:
         return Recorded(known, is_duplicate=True)
     xdr = None
@@ -100,6 +103,18 @@ def _found(books: Books, sought: Sought) -> Finding:
     if found.leg is None:
         books.require(keys)
     return found
+
+
+def _own(
+    report: Report, account: Account | None, beside: Session | None, catalogue: Catalogue
+) -> tuple[Report, Account | None]:
+    """Return a record of a leg of its own, and who pays: by the leg *beside* it where the record can't tell."""
+    if beside is None:
+        return report, account
+    payer = catalogue.account(beside.client_id, beside.account_id) if beside.client_id is not None else None
+    if report.numbers_change:
+        return replace(report, called=beside.called), payer or account
+    return replace(report, called=report.calling, calling=report.called), payer or account
 
 
 def _kept(
@@ -157,8 +172,8 @@ def _happened(
     if before is None or found.is_repetition:
         return
     is_first = not before.is_heard and after.is_heard and before.authorized_at is not None
-    names_other = bool(report.called) and not names_number(sought, before)
-    if is_first and names_other and found.evidence <= Evidence.TAGS and not report.numbers_change:
+    names_other = bool(report.called) and not sought.names(before)
+    if is_first and names_other and found.evidence.is_sure and not report.numbers_change:
         yield CallEventKind.NUMBER_DIFFERS
     if _is_back(before, after):
         yield CallEventKind.LATE_START

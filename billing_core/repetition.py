@@ -7,7 +7,6 @@ anew. RFC 5080 section 2.2.2 leaves the identification of sessions to the server
 from datetime import datetime, timedelta
 
 from billing_core.accounting import Kind, Report, bounded
-from billing_core.number import normalise
 from billing_core.session import Session, State
 
 TOLERANCE = timedelta(seconds=120)
@@ -23,7 +22,8 @@ def repeats(leg: Session, report: Report) -> bool:
     its own is told by its kind, since its name is the leg's.
     """
     facts = leg.facts
-    is_other_caller = report.calling not in ("", leg.calling) and normalise(report.calling) != leg.called
+    # The callee's BYE may name the number as it was dialled, with a tech prefix.
+    is_other_caller = report.calling not in ("", leg.calling) and not report.calling.endswith(leg.called)
     if leg.state is not State.CLOSED or not report.ends or is_other_caller:
         return False
     if report.kind is Kind.FAILED:
@@ -63,7 +63,7 @@ def opens_another(leg: Session, report: Report, now: datetime) -> bool:
         return True
     if report.event_at is None and report.kind is not Kind.START:
         return False
-    implied_start_at = report.implied_start_at(now)
+    implied_start_at = report.connect_at or report.implied_start_at(now)
     if facts.ended:
         # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
         ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or _closed_at(leg)

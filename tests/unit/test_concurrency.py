@@ -21,9 +21,9 @@ from billing_core.concurrency import (
     is_sliced,
     renewed,
 )
+from billing_core.conversation import Conversation
 from billing_core.credit_time import highest_cost
 from billing_core.denial import Denial
-from billing_core.legs import Conversation
 from billing_core.limits import Limits
 from billing_core.opening import granted
 from billing_core.session import Facts, Session, State

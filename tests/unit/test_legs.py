@@ -25,7 +25,8 @@ from billing_core.accounting import Kind, Report
 from billing_core.asked import Asked, asked_text
 from billing_core.call_event import CallEventKind
 from billing_core.client import Account
-from billing_core.legs import Evidence, Finding, Sought, conversation, reported
+from billing_core.conversation import conversation
+from billing_core.legs import Evidence, Finding, Sought, reported
 from billing_core.session import Facts, Leg, Session, State, leg_key
 
 LONDON, CUBA = "442071234567", "5312345678"
@@ -146,7 +147,7 @@ RECORDS: list[tuple[str, Report, Sequence[Session], int | None, Evidence | None,
     ("the tags of its Start", told(Kind.STOP, tags=("a", "b"), called=CUBA),
      [talking(0, tags=("a", "b")), leg(1, called=CUBA)], 0, Evidence.TAGS, None),
     ("the tag of its question", told(Kind.START, tags=("a", "b")), [leg(0, tags=("a",)), leg(1, tags=("c",))],
-     0, Evidence.TAGS, None),
+     0, Evidence.NUMBER, None),
     ("its number", told(Kind.START, called=CUBA), CHEAP_AND_DEAR, 1, Evidence.NUMBER, None),
     ("its number in another form", told(Kind.START, called="+5312345678"), CHEAP_AND_DEAR, 1,
      Evidence.NUMBER, None),
