@@ -39,6 +39,7 @@ class AuthorizationRequest:
     `termination_address` is the vendor's to whom the call will go, if the switch knows him already.
     With `authentication_only` the switch asks who somebody is, with `name_is_trusted` it has seen to
     that itself. `barred` says why nobody may use an account this way, whatever he proves.
+    `unchecked_proof` names an attribute that is to prove the caller in a way that is not checked here.
     `tags` tell its dialog from others of one call id, as far as the switch tells (SIP's From tag, a channel).
     `unheard_seconds` is how long a grant is kept that is never heard of, None: as long as it was granted for.
     Where the `path_is_trusted` the switch itself asks; elsewhere anybody might, who proves nothing.
@@ -62,6 +63,7 @@ class AuthorizationRequest:
     authentication_only: bool = False
     name_is_trusted: bool = False
     barred: str = ""
+    unchecked_proof: str = ""
     tags: tuple[str, ...] = ()
     unheard_seconds: int | None = None
     nas_address: str = ""
@@ -73,6 +75,11 @@ class AuthorizationRequest:
     def own_session_id(self) -> str:
         """Return the session id where it tells one conversation of the call id from another, else nothing."""
         return self.session_id if self.call_id and is_own_name(self.session_id, self.call_id) else ""
+
+    @property
+    def is_by_name(self) -> bool:
+        """Tell whether its name alone decides whose call it is: one to be proven, or one that is trusted."""
+        return self.credential is not None or (self.name_is_trusted and self.name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,10 @@ def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identif
     # CVE-2024-3596: without Message-Authenticator, whoever sends from a switch's address asks as it.
     if request.credential is None and not request.path_is_trusted:
         return Denied(Denial.UNTRUSTED_PATH)
+    if request.unchecked_proof:
+        # RFC 2865 section 4.3: what cannot be accepted is refused, not left out of account.
+        because = f"{request.unchecked_proof} is a proof that is not checked here"
+        return Denied(Denial.BAD_PASSWORD, because=because)
     account = _account(request, catalogue)
     if account is None:
         return Denied(Denial.UNKNOWN_ACCOUNT)
@@ -192,15 +203,11 @@ def _priced(
 
 
 def _account(request: AuthorizationRequest, catalogue: Catalogue) -> Account | None:
-    """Return the account that calls. A request with a credential is decided by its name alone."""
-    if request.credential is not None:
+    """Return the account that calls: by its name where that counts, else by its address, else by its ANI."""
+    if request.is_by_name:
         return catalogue.recognise(Recognition.NAME, request.name, request.called)
-    if request.name_is_trusted:
-        by_name = catalogue.recognise(Recognition.NAME, request.name, request.called)
-        if by_name is not None:
-            return by_name
-    by_ip = catalogue.recognise(Recognition.IP, request.ip, request.called)
-    return by_ip or catalogue.recognise(Recognition.ANI, normalise(request.calling), request.called)
+    marks = ((Recognition.IP, request.ip), (Recognition.ANI, normalise(request.calling)))
+    return catalogue.recognise_first(marks, request.called)
 
 
 def _proven(credential: Credential, account: Account) -> bool:

@@ -117,6 +117,19 @@ class Catalogue:
                 return account
         return None
 
+    def recognise_first(
+        self, marks: Iterable[tuple[Recognition, str | None]], dialled: str
+    ) -> Account | None:
+        """Return the account recognised by the first of *marks* that any account has.
+
+        Where none of its accounts fits, the call is nobody's: by leaving out a tech prefix a caller must
+        not come to be known by a mark that he chooses himself.
+        """
+        for by, value in marks:
+            if value and (by, value) in self._recognised:
+                return self.recognise(by, value, dialled)
+        return None
+
     def vendor(self, address: str | None) -> Account | None:
         """Return the vendor's account whose legs go to *address*."""
         for account in self._recognised.get((Recognition.IP, address), ()) if address else ():
@@ -136,16 +149,14 @@ class Catalogue:
     ) -> Account | None:
         """Return whose leg it is that was never authorized, by what its records tell.
 
-        They are signed by the switch, so a name needs no password. The vendor of a termination leg is
-        found by where it went, never by name.
+        They are signed by the switch, so a name needs no password, and one that nobody has says nothing:
+        switches write addresses and channels there, too. The vendor of a termination leg is found by
+        where it went, never by name.
         """
         if leg is Leg.TERMINATION:
             return self.vendor(termination_address)
-        return (
-            self.recognise(Recognition.NAME, name, called)
-            or self.recognise(Recognition.IP, ip, called)
-            or self.recognise(Recognition.ANI, normalise(calling), called)
-        )
+        marks = ((Recognition.NAME, name), (Recognition.IP, ip), (Recognition.ANI, normalise(calling)))
+        return self.recognise_first(marks, called)
 
     def _may_be_counted(self, key: CounterKey, account: Account | None) -> bool:
         if key[0] is Scope.RESELLER:

@@ -109,8 +109,8 @@ def _facts(
 
 
 def recognised_by(request: AuthorizationRequest, account: Account) -> Recognition:
-    """Return by what the account was found: a request with a credential is decided by its name alone."""
-    if request.credential is not None:
+    """Return by what the account was found."""
+    if request.is_by_name:
         return Recognition.NAME
     return Recognition.IP if account.ip is not None and account.ip == request.ip else Recognition.ANI
 

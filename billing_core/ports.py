@@ -140,7 +140,8 @@ class Changes:
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.sessions or self.reboots or self.refusals or self.unknown_records or self.warned)
+        records = self.reboots or self.refusals or self.unknown_records
+        return bool(self.sessions or records or self.warned or self.events)
 
 
 class Turn(Protocol):

@@ -199,7 +199,7 @@ class Attributes:
             if kind != VENDOR_SPECIFIC:
                 values.setdefault(kind, []).append(value)
             elif (vendor := vendors.get(value[:4])) is not None:
-                for inner, inner_value in _sub_attributes(value):
+                for inner, inner_value in sub_attributes(value):
                     values.setdefault(vendor << 8 | inner, []).append(inner_value)
 
     def text(self, name: str) -> str | None:
@@ -262,7 +262,7 @@ class Attributes:
         """
         for kind, value in self._sent:
             vendor = self._tables.vendors.get(value[:4], 0) if kind == VENDOR_SPECIFIC else 0
-            parts = _sub_attributes(value) if vendor else []
+            parts = sub_attributes(value) if vendor else []
             if not parts:
                 yield self._item(0, kind, value)
             for inner, inner_value in parts:
@@ -294,7 +294,7 @@ def text_of(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
-def _sub_attributes(value: bytes) -> list[tuple[int, bytes]]:
+def sub_attributes(value: bytes) -> list[tuple[int, bytes]]:
     """Split a Vendor-Specific value in the format of RFC 2865 section 5.26; empty when it does not fit.
 
     Vendors put several sub-attributes into one. A length that is short of its own header or points past the

@@ -1,18 +1,49 @@
 """Proofs of identity in an Access-Request: PAP, CHAP and Digest, compared as octets and in constant time."""
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
+from types import MappingProxyType
 from typing import Final
 
 from radiusd import digest
-from radiusd.codec import Attributes
+from radiusd.codec import Attributes, sub_attributes
 from radiusd.digest import DigestCredential
-from radiusd.wire import Frame
+from radiusd.wire import ARAP_PASSWORD, EAP_MESSAGE, VENDOR_SPECIFIC, Frame
 
 PASSWORD_OCTETS_MAX: Final = 128
 """RFC 2865 section 5.2."""
 _CHAP_OCTETS = 17
+
+# What carries a proof of the user, and is not checked: passwords, and answers to challenges.
+_UNCHECKED: Mapping[int, str] = MappingProxyType(
+    {
+        17: "Old-Password",
+        ARAP_PASSWORD: "ARAP-Password",
+        74: "ARAP-Security-Data",
+        EAP_MESSAGE: "EAP-Message",
+    }
+)
+_UNCHECKED_OF_VENDORS: Mapping[bytes, Mapping[int, str]] = MappingProxyType(
+    {
+        (9).to_bytes(4): {249: "Cisco-Subscriber-Password"},
+        (193).to_bytes(4): {14: "Ericsson-ViG-Digest-Response", 15: "Ericsson-ViG-Digest-Attributes"},
+        # RFC 2548 section 2.
+        (311).to_bytes(4): {
+            1: "MS-CHAP-Response",
+            3: "MS-CHAP-CPW-1",
+            4: "MS-CHAP-CPW-2",
+            5: "MS-CHAP-LM-Enc-PW",
+            6: "MS-CHAP-NT-Enc-PW",
+            19: "MS-Old-ARAP-Password",
+            20: "MS-New-ARAP-Password",
+            25: "MS-CHAP2-Response",
+            27: "MS-CHAP2-CPW",
+        },
+        (2011).to_bytes(4): {33: "Huawei-User-Password"},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +108,17 @@ def credential_of(attributes: Attributes, frame: Frame, secret: bytes) -> Creden
         return _pap(hidden[0], frame.authenticator, secret)
     # RFC 2865 section 5.40: without a CHAP-Challenge the Request Authenticator is the challenge.
     return _chap(chap[0], attributes.raw("CHAP-Challenge") or frame.authenticator)
+
+
+def unchecked_proof(frame: Frame) -> str:
+    """Name the attribute by which a request claims a proof that is not checked here; empty if none does."""
+    for kind, value in frame.attributes:
+        known = _UNCHECKED_OF_VENDORS.get(value[:4]) if kind == VENDOR_SPECIFIC else None
+        kinds = [inner for inner, _ in sub_attributes(value)] if known else [kind]
+        for inner in kinds:
+            if name := (known or _UNCHECKED).get(inner):
+                return name
+    return "a digest without Digest-Response" if digest.lacks_response(frame) else ""
 
 
 def hide_password(password: str, authenticator: bytes, secret: bytes) -> bytes:

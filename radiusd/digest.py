@@ -26,6 +26,9 @@ NONCE_COUNT: Final = 114
 USER_NAME: Final = 115
 STALE: Final = 120
 
+# Digest-Opaque, Digest-Auth-Param and Digest-AKA-Auts go with a response, and are not needed to check it.
+_BESIDE_RESPONSE = frozenset((116, 117, 118))
+
 _DRAFT_RESPONSE: Final = 206
 _DRAFT_ATTRIBUTES: Final = 207
 # The draft's sub-attributes, in the order of their numbers from 1.
@@ -96,6 +99,14 @@ def parts_of(frame: Frame) -> Parts | None:
             twice.add(kind)
         found[kind] = value
     return {kind: value for kind, value in found.items() if kind not in twice}
+
+
+def lacks_response(frame: Frame) -> bool:
+    """Tell whether an Access-Request has attributes of a digest, but not the one response that proves it."""
+    parts = parts_of(frame)
+    if parts is not None:
+        return RESPONSE not in parts
+    return not _BESIDE_RESPONSE.isdisjoint([kind for kind, _ in frame.attributes])
 
 
 def digest_credential(parts: Parts, name: str | None) -> DigestCredential | None:

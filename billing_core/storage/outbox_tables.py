@@ -1,6 +1,6 @@
 """What people are told: the events log of the admin, and the outbox, which is the history of mails, too."""
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from billing_core.storage.columns import column_at, column_flag, column_text, metadata
@@ -14,11 +14,25 @@ event = Table(
     Column("client_id", Integer),
     Column("facts", JSONB, nullable=False),
     column_flag("is_posted"),
-    comment="What the admin is told; `is_posted` when there is a mail for the webhook.",
+    column_text("source", nullable=True),
+    column_at("minute"),
+    Column("place", SmallInteger),
+    Column("count", Integer, nullable=False, server_default="1"),
+    comment="What the admin is told; `is_posted` when there is a mail for the webhook. What callers bring"
+    " about has its source, its minute and its place there; the last place is the first of `count` events.",
 )
 Index("event_by_time", event.c.at)
 Index("event_by_client", event.c.client_id, event.c.id)
 Index("event_to_post", event.c.id, postgresql_where=text("NOT is_posted"))
+Index(
+    "event_by_place",
+    event.c.kind,
+    event.c.source,
+    event.c.minute,
+    event.c.place,
+    unique=True,
+    postgresql_where=text("source IS NOT NULL"),
+)
 
 mail = Table(
     "mail",

@@ -21,7 +21,7 @@ from billing_core.session import LegId, Session
 from billing_core.storage import rows, statements
 from billing_core.storage.connection import connect, translated
 from billing_core.storage.disconnects import disconnect_row
-from billing_core.storage.notices import event_row, is_mailed, mail_row
+from billing_core.storage.notices import is_mailed, lock_keys, mail_row, told_rows
 
 _Write = tuple[str, list[str]]
 
@@ -187,8 +187,9 @@ def _write_notes(changes: Changes) -> Iterator[_Write]:
 def _write_notices(changes: Changes) -> Iterator[_Write]:
     if changes.warned:
         yield "set_warned", rows.array_literals(list(changes.warned.items()))
-    if changes.notices:
-        yield "insert_events", rows.array_literals([event_row(item) for item in changes.notices])
+    if told := told_rows(changes.notices, changes.events):
+        yield "lock_events", [rows.array_literal(lock_keys(told))]
+        yield "insert_events", rows.array_literals(told)
     if mails := [mail_row(item) for item in changes.notices if is_mailed(item)]:
         yield "insert_mails", rows.array_literals(mails)
 

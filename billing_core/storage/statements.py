@@ -53,6 +53,7 @@ PREPARED = {
         UPDATE balance AS old SET warned = new.warned
         FROM unnest($1::int[], $2::smallint[]) AS new(client_id, warned)
         WHERE old.client_id = new.client_id""",
+    "lock_events": notices.LOCK_EVENTS,
     "insert_events": notices.INSERT_EVENTS,
     "insert_mails": notices.INSERT_MAILS,
     "change_counters": """

@@ -12,7 +12,7 @@ from billing_core.ports import Reboot, UnknownRecord
 from billing_core.session import Leg, leg_key
 from radiusd import digest, session_class
 from radiusd.codec import Attributes, text_of
-from radiusd.credentials import PapCredential, credential_of
+from radiusd.credentials import PapCredential, credential_of, unchecked_proof
 from radiusd.dialects.dialect import Dialect, StartMeans
 from radiusd.dialects.moments import delay_seconds, event_time, is_delay_told, moments
 from radiusd.dialects.reader import Reader
@@ -71,6 +71,7 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         unheard_seconds=nas.unheard_seconds,
         path_is_trusted=nas.trusted_path or frame.message_authenticator_offset is not None,
         tags=_tags(reader),
+        unchecked_proof=unchecked_proof(frame),
     )
 
 

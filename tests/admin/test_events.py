@@ -8,8 +8,11 @@ from billing_command import Billing
 from calls import NOON, request, start
 from traffic import define, handle, place
 
-from billing_core.admin.calls.events import EventKind
+from billing_core.admin.calls.event_texts import EventKind
 from billing_core.admin.command_line.events import EVENT_KINDS
+from billing_core.call_event import CallEvent, CallEventKind
+from billing_core.ports import Changes
+from billing_core.storage.postgres import PostgresStorage
 
 ALICE = "Alice Telecom"
 
@@ -32,11 +35,21 @@ def eventful(billing: Billing) -> Billing:
         facts='{"notify": "admin", "client": "Alice Telecom", "currency": "USD", "value": "5",'
         ' "available": "4.39", "live": "4.39", "credit": "0"}',
     )
+    for kind in CallEventKind:
+        facts = {"called": "442071234567", "leg_called": "49", "seconds": 90, "granted_seconds": 60}
+        tell(billing, CallEvent(NOON + timedelta(minutes=7), kind, "gw", 1, "odd", "", facts))
     billing("block", "add", "account", "alice", "--reason", "fraud")
     billing("block", "add", "client", "Vendor", "--expires", "2099-01-01")
     billing("block", "add", "number", "4420")
     billing("block", "remove", "number", "4420")
     return billing
+
+
+def tell(billing: Billing, *told: CallEvent) -> None:
+    storage = PostgresStorage(billing.url, "test")
+    with storage.turn() as turn:
+        turn.record(Changes(events=list(told)))
+    storage.close()
 
 
 def events(billing: Billing, *options: str) -> list[dict[str, Any]]:
@@ -50,6 +63,7 @@ def told(billing: Billing, *options: str) -> list[tuple[str | None, str]]:
 
 def test_the_command_line_knows_every_kind() -> None:
     assert tuple(EventKind) == EVENT_KINDS
+    assert set(CallEventKind) < set(EVENT_KINDS)
 
 
 def test_each_kind_is_told_with_its_client(eventful: Billing) -> None:
@@ -74,6 +88,39 @@ def test_each_kind_is_told_with_its_client(eventful: Billing) -> None:
     assert (ALICE, f"client {ALICE}: new by {who} through apply") in [
         (client, text.partition(" billing")[0].partition(" /")[0]) for client, text in configuration
     ]
+
+
+CALLS = {
+    "another_dialog": "a record is of another dialog that nobody asked for, to 442071234567",
+    "another_number": "a record names 442071234567, which nobody asked for",
+    "guessed_leg": "nothing tells which leg a record is of, so the dearest took it",
+    "number_differs": "a record names 442071234567, and 49 was asked for",
+    "failed_after_answer": "it was answered and is reported as failed; it goes on",
+    "late_start": "it began after its money and place had been given back",
+    "overrun": "90 s are longer than it can have lasted; charge or waive it",
+    "over_grant": "it lasted 90 s, was granted 60 s, and is charged",
+    "contradictory_time": "a record contradicts itself on how long it lasted",
+}
+
+
+@pytest.mark.parametrize("kind", CallEventKind)
+def test_what_is_odd_about_a_call_is_told_with_its_client_switch_and_name(
+    eventful: Billing, kind: CallEventKind
+) -> None:
+    assert told(eventful, "--kind", kind.value) == [(ALICE, f"gw, call odd: {CALLS[kind]}")]
+
+
+def test_events_of_calls_beyond_the_tenth_of_a_minute_are_one_with_a_count(eventful: Billing) -> None:
+    odd = CallEvent(NOON + timedelta(days=1), CallEventKind.GUESSED_LEG, "gw", None, "", "")
+    tell(eventful, *[odd] * 35)
+
+    whole = events(eventful, "--kind", "guessed_leg", "--since", "2026-03-03")
+    found = [(item["client"], item["facts"]["count"]) for item in whole]
+    assert found == [*[(None, 1)] * 10, (None, 25)]
+    assert whole[-1]["text"] == (
+        "gw, call without a name: nothing tells which leg a record is of, so the dearest took it;"
+        " the first of 25 within a minute"
+    )
 
 
 def test_a_block_is_one_event_and_its_removal_another(eventful: Billing) -> None:
@@ -118,9 +165,12 @@ def test_only_the_last_revision_of_an_unbillable_record_counts(eventful: Billing
 def test_hidden_numbers_stay_hidden(eventful: Billing) -> None:
     eventful.sql("UPDATE client SET hidden_numbers = true")
 
-    [event] = events(eventful, "--kind", "disconnected")
-    [shown] = events(eventful, "--kind", "disconnected", "--show-numbers")
-    assert (event["facts"]["called"], shown["facts"]["called"]) == ("44207123****", "442071234567")
+    for kind in ("disconnected", "number_differs"):
+        [event] = events(eventful, "--kind", kind)
+        [shown] = events(eventful, "--kind", kind, "--show-numbers")
+        assert (event["facts"]["called"], shown["facts"]["called"]) == ("44207123****", "442071234567")
+    assert "442071234567" not in event["text"]
+    assert event["facts"]["leg_called"] == "**"
 
 
 def test_an_unknown_client_is_told(eventful: Billing) -> None:

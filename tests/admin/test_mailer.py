@@ -31,9 +31,12 @@ from billing_core.admin.mail.mail_settings import Mail
 from billing_core.admin.mail.mailer import Mailer, Pass, retry_pause
 from billing_core.admin.mail.outbox import Wanted
 from billing_core.admin.output import Record
+from billing_core.call_event import CallEvent, CallEventKind
 from billing_core.notice import Audience, Notice
+from billing_core.ports import Changes
 from billing_core.storage.connection import connect
 from billing_core.storage.gauges import read_gauges
+from billing_core.storage.postgres import PostgresStorage
 from billing_core.storage.schema import engine
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -516,6 +519,31 @@ def test_what_a_webhook_answers_decides(post: Post, posts: Posts, status: int, s
 
     assert post.states() == [(state, 1)]
     assert len(posts.posted) == 1, "a redirect is not followed"
+
+
+def test_events_that_a_caller_brings_about_by_the_hundred_are_posted_as_eleven(
+    post: Post, posts: Posts
+) -> None:
+    """The last one waits until its minute is over, since it counts the others."""
+    now = datetime.now(UTC)
+    tell(post, *[odd(now - timedelta(minutes=2))] * 100, *[odd(now + timedelta(minutes=2))] * 100)
+    post.send()
+
+    bodies = [body for body in posts.bodies() if body["kind"] == "guessed_leg"]
+    assert len(bodies) == 21
+    assert [body.get("count") for body in bodies] == [*[None] * 10, 90, *[None] * 10]
+    assert (bodies[0]["nas"], bodies[0]["call_id"]) == ("gw", "call")
+
+
+def odd(when: datetime) -> CallEvent:
+    return CallEvent(when, CallEventKind.GUESSED_LEG, "gw", None, "call", "")
+
+
+def tell(post: Post, *told: CallEvent) -> None:
+    storage = PostgresStorage(post.billing.url, "test")
+    with storage.turn() as turn:
+        turn.record(Changes(events=list(told)))
+    storage.close()
 
 
 def test_a_webhook_that_is_away_or_not_trusted_loses_nothing(

@@ -67,7 +67,7 @@ STRANGE = {
     "44,0.03,0": None,
     "44,0.01,0": None,
     "44,0.02,20": None,
-    "7,-3,0": None,
+    "7,-3,0": "line 2: code 7 at -3 a minute pays whoever calls it",
 }
 
 
@@ -358,11 +358,63 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(three_versions:
     )
 
 
+DEFINITIONS = '[[rate_table]]\nname = "Retail"\ncurrency = "EUR"\nrates = "x.csv"\n'
+
+
+@pytest.mark.parametrize("price", ["0", "-0.01"])
+@pytest.mark.parametrize("before", ["", "7,0.02\n"], ids=["new", "changed"])
+def test_a_price_that_gives_calls_away_is_applied_only_with_yes(
+    billing: Billing, before: str, price: str
+) -> None:
+    billing.file("x.csv", f"code,price_per_minute\n44,0.02\n{before}")
+    assert billing.apply(DEFINITIONS).code == 0
+    known = prices(billing)
+    path = billing.file("x.csv", f"code,price_per_minute\n44,0.02\n7,{price}\n")
+
+    dry = billing.apply(DEFINITIONS, "--dry-run")
+    refused = billing.apply(DEFINITIONS)
+
+    told = f"{path}:3: price_per_minute: code 7 at {price} a minute; if it is meant: billing apply --yes\n"
+    assert (dry.code, refused.code) == (0, 1)
+    assert "warning: line 3: code 7 " in dry.err
+    assert refused.err == told
+    assert prices(billing) == known
+    assert billing.apply(DEFINITIONS, "--yes").code == 0
+    assert prices(billing) == known | {"7": price}
+    assert billing.apply(DEFINITIONS).code == 0, "what was confirmed is not asked again"
+    billing.file("x.csv", f"code,price_per_minute\n44,0.021\n7,{price}\n")
+    assert billing.apply(DEFINITIONS).code == 0, "it is not asked again when others change either"
+
+
+def test_many_prices_at_zero_are_named_first_and_counted(billing: Billing) -> None:
+    billing.file("x.csv", "code,price_per_minute\n44,0.02\n")
+    billing.apply(DEFINITIONS)
+    free = "".join(f"{code},0\n" for code in range(100, 150))
+    billing.file("x.csv", f"code,price_per_minute\n44,0.09\n{free}")
+
+    refused = billing.apply(DEFINITIONS)
+
+    assert refused.code == 1
+    assert refused.err.count("x.csv:") == 20
+    assert refused.err.endswith("... and 30 more\n")
+    assert "code 44" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("7,0,0.10,false", 0), ("7,0,0,true", 0), ("7,0,0,false", 1), ("7,-0.01,0.10,false", 1)],
+    ids=["a fee", "blocked", "nothing", "a fee that a long call earns back"],
+)
+def test_what_gives_no_call_away_is_applied(billing: Billing, line: str, code: int) -> None:
+    billing.file("x.csv", f"code,price_per_minute,setup_fee,blocked\n{line}\n")
+
+    assert billing.apply(DEFINITIONS).code == code
+
+
 def test_applied_rates_files_make_versions_and_only_warn(billing: Billing) -> None:
-    definitions = '[[rate_table]]\nname = "Retail"\ncurrency = "EUR"\nrates = "x.csv"\n'
     for price in ("0.02", "0.09"):
         billing.file("x.csv", f"code,price_per_minute\n44,{price}\n")
-        result = billing.apply(definitions)
+        result = billing.apply(DEFINITIONS)
 
     assert (result.code, result.err) == (0, "warning: line 2: code 44 goes from 0.02 to 0.09 (+350%)\n")
     assert prices(billing) == {"44": "0.09"}

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from billing_command import Billing
-from calls import request, start, stop
+from calls import Password, report, request, start, stop
 from traffic import define, handle
 
+from billing_core.accounting import Kind
 from billing_core.admin.blocks.watcher import alone
 from billing_core.admin.output import CommandError
 from billing_core.authorization import Denied
@@ -119,6 +120,29 @@ def test_what_is_refused_for_a_block_is_no_failed_call(watched: Billing) -> None
 
     assert watched.sql("SELECT count(*) FROM xdr WHERE duration_seconds = 0 AND client_id = 1") == [(3,)]
     assert look(watched) == []
+
+
+def test_who_knows_a_name_only_does_its_owner_no_harm(watched: Billing) -> None:
+    """Neither a wrong password counts, nor what the switch records of the call that it refused."""
+    define_watch(watched, "failed_calls_max = 1")
+    for name in ("a", "b", "c"):
+        [outcome] = handle(watched, request(name, credential=Password("guess")), now=ago(0))
+        assert denial(outcome) is Denial.BAD_PASSWORD
+        handle(watched, report(Kind.FAILED, name), now=ago(0))
+
+    assert watched.sql("SELECT count(*) FROM xdr WHERE duration_seconds = 0 AND client_id = 1") == [(3,)]
+    assert watched.sql("SELECT DISTINCT client_id, reason FROM decision") == [(1, "bad_password")]
+    assert look(watched) == []
+    assert not is_blocked(watched)
+
+
+def test_a_call_that_was_let_start_counts_though_somebody_guessed_a_password_for_it(watched: Billing) -> None:
+    define_watch(watched, "failed_calls_max = 1")
+    for name in ("a", "b"):
+        handle(watched, request(name, credential=Password("guess")), now=ago(0))
+        call(watched, name, 0)
+
+    assert len(look(watched)) == 1
 
 
 def test_only_what_is_within_the_minutes_counts(watched: Billing) -> None:

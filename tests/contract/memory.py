@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from billing_core.balance import Balance
+from billing_core.call_event import CallEvent
 from billing_core.capacity import Counter, CounterKey
 from billing_core.ledger import Entry
 from billing_core.notice import Notice
@@ -32,6 +33,7 @@ class MemoryStorage:
     disconnects: dict[tuple[bytes, int], Disconnect] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
     proofs: dict[ProofId, Proof] = field(default_factory=dict)
+    events: list[CallEvent] = field(default_factory=list)
     reboots_done: set[int] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,6 +94,7 @@ class MemoryTurn:
         for id, warned in changes.warned.items():
             self._storage.balances[id] = self._storage.balances[id].with_warned(warned)
         self._storage.notices += changes.notices
+        self._storage.events += changes.events
         for key, places in changes.counters.items():
             counter = self._storage.counters[key]
             self._storage.counters[key] = replace(counter, in_use=counter.in_use + places)

@@ -151,6 +151,23 @@ def test_the_event_and_the_mail_are_written_with_the_charge(money: Money) -> Non
     assert money.sql("SELECT warned FROM balance WHERE client_id = 1") == [(3,)]
 
 
+def test_who_makes_his_money_cross_a_value_again_and_again_fills_neither_events_nor_mails(
+    money: Money,
+) -> None:
+    """Only calls are bounded so: what an operator books is told as often as he books."""
+    for number in range(15):
+        money.charging.handle([stop(250, f"call-{number}")], NOON)
+        money.sql("UPDATE balance SET live = 10, warned = 0 WHERE client_id = 1")
+    money.charging.handle([stop(250, "later")], at(60))
+
+    counts = "SELECT count FROM event ORDER BY id"
+    assert money.sql(counts) == [*[(1,)] * 10, (20,), (1,), (1,)]
+    assert money.sql("SELECT created_at, count(*) FROM mail GROUP BY 1 ORDER BY 1") == [
+        (NOON, 5),
+        (at(60), 1),
+    ]
+
+
 def test_every_booking_tells_and_a_payment_arms_again(money: Money) -> None:
     money.pay(Decimal(1), EntryKind.CHARGE)
     exactly = money.world.notices()

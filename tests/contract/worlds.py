@@ -14,6 +14,7 @@ from memory import MemoryStorage
 from postgres import connect
 
 from billing_core.balance import Balance
+from billing_core.call_event import CallEvent
 from billing_core.capacity import Counter, CounterKey, Scope
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
@@ -71,6 +72,12 @@ Told = tuple[int, str, Decimal, Decimal]
 """What is kept of a notice: client, who is told, his value, and the money that is below it."""
 
 
+Event = tuple[str, int | None, str, str, int]
+"""What is kept of an event about a call: kind, client, NAS, call id, and for how many it stands."""
+
+_SINGLY_A_MINUTE = 10
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A storage with money in it, and how to look at all of it."""
@@ -79,6 +86,7 @@ class World:
     new_sweep_turns: Callable[[], Callable[[], Any]]
     state: Callable[[], State]
     notices: Callable[[], list[Told]]
+    events: Callable[[], list[Event]]
 
     def charging(self, limits: Limits = Limits()) -> Charging:  # noqa: B008 - a value that never changes
         return Charging(self.new_storage(), catalogue(), limits)
@@ -112,7 +120,22 @@ def memory_world() -> World:
     def notices() -> list[Told]:
         return [(item.client_id, item.audience.value, item.value, item.available) for item in storage.notices]
 
-    return World(lambda: storage, lambda: storage.turn, state, notices)
+    return World(lambda: storage, lambda: storage.turn, state, notices, lambda: kept_events(storage.events))
+
+
+def kept_events(events: list[CallEvent]) -> list[Event]:
+    """Return what is to be kept: ten of a kind, NAS and minute, and the eleventh for the others."""
+    kept: list[Event] = []
+    places: dict[tuple[str, str, str], list[int]] = {}
+    for event in events:
+        places_of = places.setdefault((event.kind, event.nas, f"{event.at:%Y%m%d%H%M}"), [])
+        if len(places_of) <= _SINGLY_A_MINUTE:
+            places_of.append(len(kept))
+            kept.append((event.kind.value, event.client_id, event.nas, event.call_id, 1))
+        else:
+            *what, count = kept[places_of[-1]]
+            kept[places_of[-1]] = (*what, count + 1)  # type: ignore[assignment]
+    return kept
 
 
 def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
@@ -145,7 +168,13 @@ def postgres_world(url: str, opened: list[PostgresStorage]) -> World:
         opened.append(storage)
         return storage
 
-    return World(new_storage, lambda: new_storage().turn, lambda: read_state(url), lambda: read_notices(url))
+    return World(
+        new_storage,
+        lambda: new_storage().turn,
+        lambda: read_state(url),
+        lambda: read_notices(url),
+        lambda: read_events(url),
+    )
 
 
 def read_notices(url: str) -> list[Told]:
@@ -157,6 +186,16 @@ def read_notices(url: str) -> list[Told]:
     with closing(connect(url)) as connection, connection, connection.cursor() as cursor:
         found = _select(cursor, events)
     return [(id, audience, Decimal(value), Decimal(money)) for id, audience, value, money in found]
+
+
+def read_events(url: str) -> list[Event]:
+    """Read the events about calls from PostgreSQL, in their order."""
+    events = (
+        "SELECT kind, client_id, facts->>'nas', facts->>'call_id', count FROM event"
+        " WHERE kind <> 'low_balance' ORDER BY id"
+    )
+    with closing(connect(url)) as connection, connection, connection.cursor() as cursor:
+        return [(*row,) for row in _select(cursor, events)]
 
 
 def read_state(url: str) -> State:

@@ -87,11 +87,11 @@ class Billing:
             code = billing_cli.main(["--config", str(self.directory), *arguments])
         return code, out.getvalue(), err.getvalue()
 
-    def apply(self, content: str, name: str = "changed.toml") -> Any:
+    def apply(self, content: str, name: str = "changed.toml", *options: str) -> Any:
         """Apply definitions."""
         file = self.directory / name
         file.write_text(content, encoding="utf-8")
-        return self("apply", str(file))
+        return self("apply", str(file), *options)
 
     def client(self, name: str) -> Any:
         """Return everything about a client."""

@@ -65,7 +65,7 @@ def daemon(
     try:
         (directory / "odd.csv").write_text(RATES, encoding="utf-8")
         started.billing.apply(
-            '[[rate_table]]\nname = "Odd"\ncurrency = "USD"\nrates = "odd.csv"\n', "odd.toml"
+            '[[rate_table]]\nname = "Odd"\ncurrency = "USD"\nrates = "odd.csv"\n', "odd.toml", "--yes"
         )
         yield started
         with started.switch() as switch:
@@ -119,6 +119,17 @@ ROWS = [
     Row("B-036 a challenge of 1", UNPROVEN, chap(b"secret", b"c"), ACCEPT),
     Row("B-036 a challenge of 250", UNPROVEN, chap(b"secret", b"c" * 250), ACCEPT),
     Row("B-036 an empty challenge", {"chap": True}, raw(60, b""), ACCEPT),
+    *(
+        Row(f"B-055 {name}", asked, attributes, Denial.BAD_PASSWORD)
+        for asked in (UNPROVEN, NAMELESS | UNPROVEN, UNPROVEN | {"user": "nobody"})
+        for name, attributes in (
+            ("EAP", raw(79, b"\x02\x01\x00\x0a\x01alice")),
+            ("ARAP", raw(70, bytes(16))),
+            ("MS-CHAP", raw(26, (311).to_bytes(4) + raw(11, bytes(8)) + raw(1, bytes(50)))),
+            ("MS-CHAP2", raw(26, (311).to_bytes(4) + raw(25, bytes(50)))),
+            ("a digest's rest", raw(105, b"nonce")),
+        )
+    ),
     Row("B-039 a client who was stopped", {"user": "stopped"}, b"", Denial.CLIENT_STOPPED),
     Row("B-039 an account that may not call", {"user": "receiver"}, b"", Denial.ACCOUNT_OFF),
     Row("B-040 no money", {"user": "poor"}, b"", Denial.NO_MONEY),

@@ -141,6 +141,25 @@ def test_faulty_definitions_at_start_are_refused_wholly_and_end_the_daemon(
     assert sql(fresh_url, "SELECT name FROM client WHERE name IN ('Started', 'Wrong')") == []
 
 
+def test_a_start_refuses_a_new_price_below_zero_unless_it_was_applied_by_hand_with_yes(
+    start_daemon: StartDaemon, fresh_url: str, tmp_path: Path
+) -> None:
+    file, rates = tmp_path / "free.toml", tmp_path / "free.csv"
+    file.write_text('[[rate_table]]\nname = "Free"\ncurrency = "USD"\nrates = "free.csv"\n', encoding="utf-8")
+    rates.write_text("code,price_per_minute\n44,0.02\n55,-1\n", encoding="utf-8")
+    settings = Settings(fresh_url, billing=f'apply_on_start = ["{file}"]')
+    write_settings(tmp_path, settings)
+    code, said = run_to_the_end(tmp_path)
+
+    assert code == 1
+    assert f"{rates}:3: price_per_minute: code 55 at -1 a minute" in said
+    assert sql(fresh_url, "SELECT name FROM rate_table WHERE name = 'Free'") == []
+    by_hand = Billing(tmp_path)
+    assert [by_hand.run("apply", str(file), *more)[0] for more in ((), ("--yes",))] == [1, 0]
+    daemon = start_daemon(billing=settings.billing, url=fresh_url)
+    assert sql(daemon.url, "SELECT count(*) FROM rate WHERE code = '55'") == [(1,)]
+
+
 def test_payments_and_definitions_that_change_all_the_time_disturb_no_question(
     daemon: Daemon, record_property: Callable[[str, object], None]
 ) -> None:

@@ -62,16 +62,19 @@ def test_a_trusted_name_is_enough() -> None:
     assert found.account is ALICE_ACCOUNT
 
 
-def test_a_trusted_name_comes_before_an_address_and_an_unknown_one_after() -> None:
-    definitions = catalogue((ALICE, [ALICE_ACCOUNT, BOB_ACCOUNT]))
-    asked = request(credential=None, ip="198.51.100.1", calling="", name_is_trusted=True)
+def test_a_trusted_name_decides_alone_and_without_one_the_address_does() -> None:
+    by_ani = Account(id=12, client_id=ALICE.id, ani="1222333")
+    definitions = catalogue((ALICE, [ALICE_ACCOUNT, BOB_ACCOUNT, by_ani]))
+    asked = request(credential=None, ip="198.51.100.1", name_is_trusted=True)
 
     named = identify(asked, definitions, NOON)
     unknown = identify(replace(asked, name="nobody"), definitions, NOON)
+    nameless = identify(replace(asked, name=None), definitions, NOON)
 
     assert isinstance(named, Candidate)
-    assert isinstance(unknown, Candidate)
-    assert (named.account.id, unknown.account.id) == (ALICE_ACCOUNT.id, BOB_ACCOUNT.id)
+    assert isinstance(nameless, Candidate)
+    assert (named.account.id, nameless.account.id) == (ALICE_ACCOUNT.id, BOB_ACCOUNT.id)
+    assert unknown == Denied(Denial.UNKNOWN_ACCOUNT)
 
 
 def test_where_names_are_trusted_a_wrong_password_is_still_wrong() -> None:
@@ -79,3 +82,26 @@ def test_where_names_are_trusted_a_wrong_password_is_still_wrong() -> None:
 
     assert isinstance(found, Denied)
     assert found.reason is Denial.BAD_PASSWORD
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "nobody"},
+        {"credential": None, "name_is_trusted": True},
+        {"credential": None, "ip": "198.51.100.1"},
+        {"credential": None, "ip": None, "calling": "1222333"},
+    ],
+    ids=["by password", "of nobody", "by a trusted name", "by address", "by number"],
+)
+def test_a_proof_that_is_not_checked_is_refused_before_an_account_is_looked_for(
+    fields: dict[str, Any],
+) -> None:
+    by_ani = Account(id=12, client_id=ALICE.id, ani="1222333")
+    definitions = catalogue((ALICE, [ALICE_ACCOUNT, BOB_ACCOUNT, by_ani]))
+
+    found = authenticate(request(unchecked_proof="EAP-Message", **fields), definitions)
+
+    because = "EAP-Message is a proof that is not checked here"
+    assert found == Denied(Denial.BAD_PASSWORD, because=because)

@@ -10,7 +10,16 @@ from calls import ALICE, ALICE_ACCOUNT, NOON, VENDOR, VENDOR_ACCOUNT, Password, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.authorization import AuthorizationRequest, Authorized, Candidate, Denied, decide, identify
+from billing_core.authorization import (
+    AuthorizationRequest,
+    Authorized,
+    Candidate,
+    Denied,
+    Identified,
+    authenticate,
+    decide,
+    identify,
+)
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, CounterKey, Scope
 from billing_core.catalogue import Catalogue
@@ -252,6 +261,19 @@ def test_a_tech_prefix_chooses_the_account_and_is_taken_off_before_the_internati
 
 def test_a_number_without_the_only_tech_prefix_is_of_nobody():
     assert caller(request(), replace(ALICE_ACCOUNT, tech_prefix="99#")) is Denial.UNKNOWN_ACCOUNT
+
+
+@pytest.mark.parametrize("is_on", [True, False], ids=["switched on", "switched off"])
+@pytest.mark.parametrize("called", ["442071234567", "+99#442071234567", "0099#442071234567"])
+def test_an_address_whose_accounts_want_another_tech_prefix_is_of_nobody_whatever_its_number(called, is_on):
+    """Who leaves out the prefix must not be charged to somebody else by the number that he shows."""
+    prefixed = replace(BY_IP, tech_prefix="99#", orig=is_on)
+    definitions = catalogue((ALICE, [prefixed, BY_ANI]))
+    asked = request(credential=None, called=called)
+
+    assert identify(asked, definitions, NOON) == Denied(Denial.UNKNOWN_ACCOUNT)
+    for nobodys in ("192.0.2.7", None):
+        assert authenticate(replace(asked, ip=nobodys), definitions) == Identified(ALICE, BY_ANI)
 
 
 @pytest.mark.parametrize("called", ["", "+", "00", "44 20", "sip:44@example.com", "\uff14\uff14", "331234"])

@@ -16,6 +16,7 @@ from radiusd.credentials import (
     UnusableCredential,
     credential_of,
     hide_password,
+    unchecked_proof,
 )
 from radiusd.wire import Code, Frame, Port, parse, request
 
@@ -28,11 +29,21 @@ passwords = st.text(st.characters(exclude_characters="\0", exclude_categories=("
 )
 
 
-def credential(attributes: bytes) -> Credential | None:
+def asked(attributes: bytes) -> Frame:
     raw = request(Code.ACCESS_REQUEST, 1, attributes, SECRET, authenticator=AUTHENTICATOR)
     frame = parse(raw, Port.AUTHENTICATION)
     assert isinstance(frame, Frame), frame
+    return frame
+
+
+def credential(attributes: bytes) -> Credential | None:
+    frame = asked(attributes)
     return credential_of(Attributes(frame.attributes), frame, SECRET)
+
+
+def of_vendor(vendor: int, *parts: tuple[int, bytes]) -> bytes:
+    inner = b"".join(bytes((kind, len(value) + 2)) + value for kind, value in parts)
+    return bytes((26, len(inner) + 6)) + vendor.to_bytes(4) + inner
 
 
 def pap(password: str) -> bytes:
@@ -195,3 +206,66 @@ def test_a_password_is_not_shown_where_a_credential_is_printed() -> None:
 def test_a_password_too_long_for_the_attribute_is_refused() -> None:
     with pytest.raises(ValueError, match="129 octets; User-Password holds 128"):
         hide_password("p" * 129, AUTHENTICATOR, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name"),
+    [
+        (bytes((17, 3, 1)), "Old-Password"),
+        (bytes((70, 18)) + bytes(16), "ARAP-Password"),
+        (bytes((74, 3, 1)), "ARAP-Security-Data"),
+        (bytes((79, 3, 1)), "EAP-Message"),
+        (bytes((79, 2)), "EAP-Message"),
+        (of_vendor(9, (249, b"x")), "Cisco-Subscriber-Password"),
+        (of_vendor(193, (14, b"x")), "Ericsson-ViG-Digest-Response"),
+        (of_vendor(193, (15, b"x")), "Ericsson-ViG-Digest-Attributes"),
+        (of_vendor(311, (1, bytes(50))), "MS-CHAP-Response"),
+        (of_vendor(311, (3, bytes(70))), "MS-CHAP-CPW-1"),
+        (of_vendor(311, (4, bytes(84))), "MS-CHAP-CPW-2"),
+        (of_vendor(311, (5, b"x")), "MS-CHAP-LM-Enc-PW"),
+        (of_vendor(311, (6, b"x")), "MS-CHAP-NT-Enc-PW"),
+        (of_vendor(311, (19, b"x")), "MS-Old-ARAP-Password"),
+        (of_vendor(311, (20, b"x")), "MS-New-ARAP-Password"),
+        (of_vendor(311, (11, bytes(16)), (25, bytes(50))), "MS-CHAP2-Response"),
+        (of_vendor(311, (27, bytes(68))), "MS-CHAP2-CPW"),
+        (of_vendor(2011, (33, b"x")), "Huawei-User-Password"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_attribute_that_is_to_prove_the_user_is_named_where_it_is_not_checked(
+    attributes: bytes, name: str
+) -> None:
+    assert unchecked_proof(asked(attributes)) == name
+    assert unchecked_proof(asked(encode("User-Name", "alice") + attributes)) == name
+
+
+@pytest.mark.parametrize("kind", [104, 105, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 207])
+def test_a_digest_without_a_response_is_no_proof_that_could_be_checked(kind: int) -> None:
+    part = bytes((kind, 5)) + b"abc"
+
+    assert unchecked_proof(asked(part)) == "a digest without Digest-Response"
+    for response in (103, 206):
+        assert not unchecked_proof(asked(part + bytes((response, 34)) + b"a" * 32))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        b"",
+        pap("secret"),
+        chap("secret"),
+        encode("CHAP-Challenge", b"challenge"),
+        bytes((24, 4)) + b"ab",
+        bytes((6, 6, 0, 0, 0, 15)),
+        bytes((122, 4)) + b"ab",
+        of_vendor(311, (11, bytes(16))),
+        of_vendor(311, (10, b"domain")),
+        of_vendor(9, (1, b"call-id=1"), (101, b"1")),
+        of_vendor(10, (1, b"x"), (25, b"x")),
+        bytes((26, 8)) + (311).to_bytes(4) + bytes((25, 1)),
+    ],
+    ids=["nothing", "PAP", "CHAP", "a challenge", "State", "Service-Type", "SIP-AOR", "MS-CHAP-Challenge",
+         "MS-CHAP-Domain", "Cisco's", "another vendor's", "broken"],
+)  # fmt: skip
+def test_what_proves_nobody_or_is_checked_is_no_unchecked_proof(attributes: bytes) -> None:
+    assert unchecked_proof(asked(attributes)) == ""

@@ -11,6 +11,7 @@ from billing_core import decision
 from billing_core.authorization import AuthorizationRequest, Authorized, Candidate, Denied, decide, identify
 from billing_core.balance import Balance
 from billing_core.capacity import Counter, Scope
+from billing_core.catalogue import Recognition
 from billing_core.client import Account, Client, Concurrency, LowBalance, Policy
 from billing_core.denial import Denial
 from billing_core.limits import Limits
@@ -202,6 +203,25 @@ def test_a_stranger_is_kept_as_he_named_himself() -> None:
     facts = decided(asked=request(name="mallory"))
 
     assert facts == {"name": "mallory", "ip": "198.51.100.1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, Recognition.NAME),
+        ({"credential": None}, Recognition.ANI),
+        ({"credential": None, "name_is_trusted": True}, Recognition.NAME),
+        ({"credential": None, "name_is_trusted": True, "name": None}, Recognition.ANI),
+    ],
+)
+def test_by_what_a_caller_was_recognised_is_told(fields: dict[str, Any], expected: Recognition) -> None:
+    assert decision.recognised_by(request(**fields), ALICE_ACCOUNT) is expected
+
+
+def test_a_proof_that_was_not_checked_is_named_in_the_refusal() -> None:
+    facts = decided(asked=request(unchecked_proof="EAP-Message"))
+
+    assert facts["because"] == "EAP-Message is a proof that is not checked here"
 
 
 def test_a_password_is_kept_nowhere() -> None:

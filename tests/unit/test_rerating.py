@@ -11,6 +11,7 @@ from calls import ALICE, ALICE_ACCOUNT, at, rate, report, start, stop
 from billing_core.accounting import Kind, hear
 from billing_core.catalogue import Catalogue
 from billing_core.charging import payer
+from billing_core.client import Account
 from billing_core.limits import Limits
 from billing_core.opening import opened
 from billing_core.rate_table import rate_table
@@ -110,6 +111,30 @@ def test_a_leg_of_nobody_is_recognised_by_what_its_first_record_told() -> None:
     assert (again.session.client_id, again.session.account_id) == (ALICE.id, ALICE_ACCOUNT.id)
     assert (again.xdr.called, again.xdr.code, again.xdr.amount) == ("442071234567", "44", 1)
     assert rerated(again.session, None, catalogue, LIMITS) is None
+
+
+BY_IP = Account(id=11, client_id=ALICE.id, ip="198.51.100.1")
+BY_ANI = Account(id=12, client_id=ALICE.id, ani="1222333")
+
+
+@pytest.mark.parametrize(
+    ("accounts", "told", "expected"),
+    [
+        ([ALICE_ACCOUNT, BY_IP, BY_ANI], {}, ALICE_ACCOUNT.id),
+        ([ALICE_ACCOUNT, BY_IP, BY_ANI], {"name": "SIP/trunk-1"}, BY_IP.id),
+        ([ALICE_ACCOUNT, BY_IP, BY_ANI], {"name": "nobody", "ip": "192.0.2.7"}, BY_ANI.id),
+        ([ALICE_ACCOUNT, replace(BY_IP, tech_prefix="99#"), BY_ANI], {"name": None}, None),
+        ([ALICE_ACCOUNT, replace(BY_IP, tech_prefix="99#", orig=False), BY_ANI], {"name": None}, None),
+        ([replace(ALICE_ACCOUNT, tech_prefix="99#"), BY_IP, BY_ANI], {}, None),
+    ],
+    ids=["name", "no account's name", "address of nobody", "no prefix", "switched off", "name's prefix"],
+)
+def test_a_record_is_of_whom_its_first_known_mark_tells_or_of_nobody(
+    accounts: list[Account], told: dict[str, Any], expected: int | None
+) -> None:
+    found = payer(stop(60, **told), calls.catalogue((ALICE, accounts)))
+
+    assert (found and found.id) == expected
 
 
 def test_a_vendors_leg_raises_his_balance_when_it_is_found_to_be_his() -> None:

@@ -129,11 +129,13 @@ def _is_shared(connection: Connection, label: str) -> bool:
 # The last revision of a leg that has any within the time: a later one can't be older.
 _LAST_XDRS = """
     SELECT DISTINCT ON (leg_key, generation)
-        client_id, account_id, leg_key, leg, duration_seconds, recorded_at
+        client_id, account_id, leg_key, generation, leg, duration_seconds, recorded_at
     FROM xdr WHERE recorded_at > :since ORDER BY leg_key, generation, revision DESC"""
 
-# Refusals that say nothing about the caller.
+# Refusals that say nothing about the caller, and those that name somebody whom nobody proved to be: whoever
+# knows a name must not get its owner blocked.
 _NOT_HIS = f"('{Denial.BLOCKED}', '{Denial.FAILURE}')"
+_UNPROVEN = f"('{Denial.BAD_PASSWORD}', '{Denial.UNTRUSTED_PATH}')"
 
 
 def _counted(count: object, what: str) -> str:
@@ -144,11 +146,15 @@ _CONDITIONS: Mapping[str, _Condition] = {
     "failed_calls_max": _Condition(
         f"""
         WITH refused AS MATERIALIZED (SELECT * FROM decision WHERE at > :since)
-        SELECT client_id, account_id, leg_key, at, 0 AS amount FROM refused WHERE reason NOT IN {_NOT_HIS}
+        SELECT client_id, account_id, leg_key, at, 0 AS amount FROM refused
+        WHERE reason NOT IN {_NOT_HIS} AND reason NOT IN {_UNPROVEN}
         UNION ALL
         SELECT client_id, account_id, leg_key, recorded_at, 0 FROM ({_LAST_XDRS}) AS last
         WHERE leg = 'origination' AND duration_seconds = 0 AND leg_key NOT IN (
-            SELECT leg_key FROM refused WHERE reason IN {_NOT_HIS})""",  # noqa: S608
+            SELECT leg_key FROM refused WHERE reason IN {_NOT_HIS}
+        ) AND (leg_key NOT IN (SELECT leg_key FROM refused WHERE reason IN {_UNPROVEN}) OR EXISTS (
+            SELECT FROM session WHERE session.leg_key = last.leg_key
+                AND session.generation = last.generation AND session.authorized_at IS NOT NULL))""",  # noqa: S608
         "count(DISTINCT leg_key)",
         lambda watch, offender: _counted(offender.found, "failed call"),
     ),

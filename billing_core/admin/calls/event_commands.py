@@ -3,14 +3,15 @@
 from argparse import Namespace
 
 from billing_core.admin.calls import events
+from billing_core.admin.calls.event_texts import EventKind
 from billing_core.admin.database import Database
 from billing_core.admin.output import OK, Output
 
 
 def events_list(arguments: Namespace, database: Database, output: Output) -> int:
-    """List what happened: low balances, blocks, unbillable calls, disconnected ones, changed definitions."""
+    """List what happened: low balances, blocks, calls, changed definitions."""
     wanted = events.EventFilter(
-        kind=events.EventKind(arguments.kind) if arguments.kind else None,
+        kind=EventKind(arguments.kind) if arguments.kind else None,
         client=arguments.client,
         since=arguments.since,
         until=arguments.until,

@@ -1,38 +1,23 @@
 """The events log: what happened that an admin may want to look at, read from where it is kept anyway.
 
-Nothing is written for it, so it costs a call nothing. Each kind of event is a query of its own that can
-use an index by time; a period, a client and a limit narrow each of them before they are brought together.
+Nothing is written for it but what is odd about a call. What is kept in one place is a query of its own that
+can use an index by time; a period, a client and a limit narrow each before they are brought together.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from billing_core.admin.calls.event_texts import EventKind, event_text
 from billing_core.admin.calls.hidden_numbers import masked
-from billing_core.admin.definitions.difference import Change
 from billing_core.admin.found import found_client
 from billing_core.admin.output import Record, instant
+from billing_core.call_event import CallEventKind
 
 COLUMNS = ("at", "kind", "client", "text")
-
-
-class EventKind(StrEnum):
-    """What kind of event it is.
-
-    LOW_BALANCE: a client's money became low. BLOCKED: somebody, or a watch, barred calls. UNBILLABLE: a
-    record could not be charged. DISCONNECTED: a switch was asked to end a call. CONFIGURATION: a field
-    of a definition was changed.
-    """
-
-    LOW_BALANCE = "low_balance"
-    BLOCKED = "blocked"
-    UNBILLABLE = "unbillable"
-    DISCONNECTED = "disconnected"
-    CONFIGURATION = "configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +34,13 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where events of a kind stand: tables, the column that dates them, and the facts that are told.
+    """Where events stand: tables, what names their kind and dates them, and the facts that are told.
 
     `order` tells apart what happened at one moment, `of_client` those of one client; all is SQL.
     """
 
     tables: str
+    kind: str
     at: str
     facts: Sequence[str]
     of_client: str
@@ -66,8 +52,9 @@ class _Source:
 _SOURCES: Mapping[EventKind, _Source] = {
     EventKind.LOW_BALANCE: _Source(
         "event LEFT JOIN client ON client.id = event.client_id",
+        "event.kind",
         "event.at",
-        ("event.facts",),
+        ("event.facts", "event.count"),
         "event.client_id = :client_id",
         "event.id",
         where="event.kind = 'low_balance'",
@@ -79,6 +66,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
             GROUP BY label HAVING min(client_id) = max(client_id)
         ) AS account ON block.kind = 'account' AND account.label = block.value
         LEFT JOIN client ON client.id = account.client_id OR block.kind = 'client' AND client.name = value""",
+        "'blocked'",
         "block.created_at",
         ("block.kind", "value", "reason", "who", "expires_at", "removed_at"),
         "(client.id = :client_id)",
@@ -86,6 +74,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
     ),
     EventKind.UNBILLABLE: _Source(
         "xdr LEFT JOIN client ON client.id = xdr.client_id",
+        "'unbillable'",
         "xdr.dated_at",
         ("nas", "leg", "call_id", "session_id", "calling", "called", "reason"),
         "xdr.client_id = :client_id",
@@ -96,6 +85,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
     EventKind.DISCONNECTED: _Source(
         """disconnect LEFT JOIN session USING (leg_key, generation)
         LEFT JOIN client ON client.id = session.client_id""",
+        "'disconnected'",
         "disconnect.asked_at",
         ("disconnect.nas", "call_id", "session_id", "called", "reason", "attempts", "outcome"),
         "session.client_id = :client_id",
@@ -103,6 +93,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
     # That something was blocked is an event of another kind.
     EventKind.CONFIGURATION: _Source(
         "audit LEFT JOIN client ON client.id = audit.client_id",
+        "'configuration'",
         "audit.at",
         ("object_kind", "object_name", "field", "before", "after", "who", "through", "version"),
         "audit.client_id = :client_id",
@@ -110,6 +101,19 @@ _SOURCES: Mapping[EventKind, _Source] = {
         where="NOT (object_kind = 'block' AND field <> 'removed')",
     ),
 }
+
+
+def _of_calls(kinds: Iterable[str]) -> _Source:
+    """Return where events about calls stand, of these kinds."""
+    names = ", ".join(f"'{kind}'" for kind in kinds)
+    return replace(_SOURCES[EventKind.LOW_BALANCE], where=f"event.kind IN ({names})")
+
+
+def _sources(kind: EventKind | None) -> list[_Source]:
+    """Return where events of a kind stand, or those of all."""
+    if kind is None:
+        return [*_SOURCES.values(), _of_calls(CallEventKind)]
+    return [_SOURCES[kind] if kind in _SOURCES else _of_calls([kind])]
 
 
 def events(connection: Connection, wanted: EventFilter) -> Iterator[Record]:
@@ -126,17 +130,15 @@ def events(connection: Connection, wanted: EventFilter) -> Iterator[Record]:
         values["client_id"] = found_client(connection, wanted.client).id
     direction = "ASC" if wanted.limit is None else "DESC"
     order = f"ORDER BY at {direction}, place {direction} LIMIT :limit"
-    kinds = [wanted.kind] if wanted.kind else list(_SOURCES)
-    branches = " UNION ALL ".join(f"({_branch(kind, wanted)} {order})" for kind in kinds)
+    branches = " UNION ALL ".join(f"({_branch(source, wanted)} {order})" for source in _sources(wanted.kind))
     statement = text(f"SELECT * FROM ({branches}) AS event {order}")  # noqa: S608
     rows = connection.execution_options(yield_per=1000).execute(statement, values)
     found = (_event(row, wanted.shows_numbers) for row in rows)
     return found if wanted.limit is None else reversed(list(found))
 
 
-def _branch(kind: EventKind, wanted: EventFilter) -> str:
-    """Return the query of one kind; a condition that is not wanted does not stand in it."""
-    source = _SOURCES[kind]
+def _branch(source: _Source, wanted: EventFilter) -> str:
+    """Return the query of one source; a condition that is not wanted does not stand in it."""
     narrowed = {
         f"{source.at} >= :since": wanted.since,
         f"{source.at} < :until": wanted.until,
@@ -145,59 +147,22 @@ def _branch(kind: EventKind, wanted: EventFilter) -> str:
     conditions = [source.where, *(condition for condition, value in narrowed.items() if value is not None)]
     facts = ", ".join(f"'{name.rpartition('.')[2]}', {name}" for name in source.facts)
     return f"""
-        SELECT {source.at} AS at, CAST({source.order} AS bigint) AS place, '{kind}' AS kind,
+        SELECT {source.at} AS at, CAST({source.order} AS bigint) AS place, {source.kind} AS kind,
             {source.client} AS client, client.hidden_numbers, jsonb_build_object({facts}) AS facts
         FROM {source.tables} WHERE {" AND ".join(conditions)}"""  # noqa: S608 - of the constants above
 
 
 def _event(row: Row[Any], shows_numbers: bool) -> Record:
     facts = row.facts
-    if row.kind == EventKind.LOW_BALANCE:
-        facts = facts["facts"]
-    if row.hidden_numbers and not shows_numbers and facts.get("called"):
-        facts["called"] = masked(facts["called"])
+    if (kept := facts.pop("facts", None)) is not None:
+        facts = kept | facts
+    if row.hidden_numbers and not shows_numbers:
+        facts |= {name: masked(facts[name]) for name in _CALLED & facts.keys() if facts[name]}
     for name in _MOMENTS & facts.keys():
         facts[name] = facts[name] and instant(datetime.fromisoformat(facts[name]))
-    told = _TEXTS[EventKind(row.kind)](facts)
+    told = event_text(EventKind(row.kind), facts)
     return {"at": row.at, "kind": row.kind, "client": row.client, "text": told, "facts": facts}
 
 
 _MOMENTS = {"expires_at", "removed_at"}
-
-# --- what is told of each kind ----------------------------------------------------------------------
-
-
-def _low_balance(facts: Record) -> str:
-    money = f"available {facts['available']} {facts['currency']} is below {facts['value']}"
-    return f"{money}; the {facts['notify']} is told"
-
-
-def _blocked(facts: Record) -> str:
-    until = f"until {facts['expires_at']}" if facts["expires_at"] else "until removed"
-    reason = f": {facts['reason']}" if facts["reason"] else ""
-    return f"{facts['kind']} {facts['value']} is blocked {until} by {facts['who']}{reason}"
-
-
-def _unbillable(facts: Record) -> str:
-    numbers = f"from {facts['calling'] or 'nobody'} to {facts['called'] or 'nowhere'}"
-    return f"{facts['leg']} {facts['call_id']} {numbers} could not be charged: {facts['reason']}"
-
-
-def _disconnected(facts: Record) -> str:
-    call = facts["call_id"] or facts["session_id"] or "a call that is not known any more"
-    became = facts["outcome"] or "no answer yet"
-    return f"{facts['nas']} was asked to end {call}: {facts['reason']}; {became}"
-
-
-def _configuration(facts: Record) -> str:
-    what = (facts[key] for key in ("object_kind", "object_name", "field", "before", "after"))
-    return f"{Change(*what)} by {facts['who']} through {facts['through']}"
-
-
-_TEXTS: Mapping[EventKind, Callable[[Record], str]] = {
-    EventKind.LOW_BALANCE: _low_balance,
-    EventKind.BLOCKED: _blocked,
-    EventKind.UNBILLABLE: _unbillable,
-    EventKind.DISCONNECTED: _disconnected,
-    EventKind.CONFIGURATION: _configuration,
-}
+_CALLED = {"called", "leg_called"}

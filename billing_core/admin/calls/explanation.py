@@ -12,7 +12,7 @@ DENIALS: dict[str, str] = {
     Denial.MALFORMED: "the request contradicts itself",
     Denial.UNTRUSTED_PATH: "nobody knows who asks: the request is not signed, and proves nothing",
     Denial.UNKNOWN_ACCOUNT: "no account fits what the request says",
-    Denial.BAD_PASSWORD: "the password is wrong",
+    Denial.BAD_PASSWORD: "nothing proves who calls",
     Denial.CLIENT_STOPPED: "the client is not active",
     Denial.ACCOUNT_OFF: "the account may not bring calls",
     Denial.BLOCKED: "something bars the call",

@@ -24,6 +24,7 @@ def apply_files(
     *,
     only_if_changed: bool = False,
     dry_run: bool = False,
+    is_meant: bool = False,
     announce: Callable[[Diff], None] | None = None,
     progress: Progress = no_progress,
 ) -> Diff:
@@ -32,7 +33,7 @@ def apply_files(
     *who* and *through* stand in the audit. *announce* is given the difference before it is written, and
     *progress* is told of every step. With *only_if_changed* a file counts only if it, or a rates file that
     it names, is not as it was when last applied. With *dry_run* nothing is written. Raises SettingsError
-    with all faults of all files.
+    with all faults of all files; unless it *is_meant*, a new rate by which calls cost nothing or less is one.
     """
     with uncollected():
         sources = _read(paths, progress)
@@ -46,7 +47,15 @@ def apply_files(
     database = engine(url)
     try:
         author = Author(who, through)
-        return change(database, wanted, author, dry_run=dry_run, announce=announce, progress=progress)
+        return change(
+            database,
+            wanted,
+            author,
+            dry_run=dry_run,
+            is_meant=is_meant,
+            announce=announce,
+            progress=progress,
+        )
     finally:
         database.dispose()
 

@@ -26,6 +26,7 @@ def apply(arguments: Namespace, database: Database, output: Output) -> int:
             operator(),
             through,
             dry_run=arguments.dry_run,
+            is_meant=arguments.yes,
             announce=announce,
             progress=bar,
         )

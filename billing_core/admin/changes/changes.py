@@ -53,13 +53,15 @@ def change(
     author: Author,
     *,
     dry_run: bool = False,
+    is_meant: bool = False,
     announce: Callable[[Diff], None] | None = None,
     progress: Progress = no_progress,
 ) -> Diff:
     """Make the database hold what *sources_of* says once the definitions are locked, and return what changed.
 
     *author* stands in the audit. *announce* is given the difference before it is written. With *dry_run*
-    nothing is written. *progress* is told of every step. Raises SettingsError with every fault.
+    nothing is written. *progress* is told of every step. Raises SettingsError with every fault; unless it
+    *is_meant*, a new rate by which calls cost nothing or less is one.
     """
     with uncollected(), engine.connect() as connection, connection.begin() as transaction:
         version = locked_catalogue(connection)
@@ -71,6 +73,8 @@ def change(
         if dry_run:
             transaction.rollback()
         else:
+            if not is_meant:
+                work.refuse_giveaways()
             work.write(diff, author)
     return diff
 
@@ -133,6 +137,12 @@ class _Work:
     def _summaries(self) -> Iterator[RatesChange]:
         for planned in self._rates.values():
             yield planned.change
+
+    def refuse_giveaways(self) -> None:
+        """Raise SettingsError if a rates file gives calls away, which is easily a mistake."""
+        plans = self._rates.values()
+        if found := [fault for planned in plans for fault in planned.giveaways]:
+            raise SettingsError(found, sum(planned.more_giveaways for planned in plans))
 
     def write(self, diff: Diff, author: Author) -> None:
         """Write what changes, and with which content the files were applied."""

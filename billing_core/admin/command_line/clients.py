@@ -29,6 +29,7 @@ SUBCOMMANDS: Subcommands = {
         (
             argument("files", nargs="+", type=Path, metavar="FILE", help="definitions, as billing.toml"),
             DRY_RUN,
+            argument("--yes", action="store_true", help="take new prices that give calls away, too"),
         ),
     ),
     ("export",): Subcommand(

@@ -9,13 +9,28 @@ from billing_core.admin.command_line.arguments import (
     argument,
 )
 
-EVENT_KINDS = ("low_balance", "blocked", "unbillable", "disconnected", "configuration")
+EVENT_KINDS = (
+    "low_balance",
+    "blocked",
+    "unbillable",
+    "disconnected",
+    "configuration",
+    "another_dialog",
+    "another_number",
+    "guessed_leg",
+    "number_differs",
+    "failed_after_answer",
+    "late_start",
+    "overrun",
+    "over_grant",
+    "contradictory_time",
+)
 """The values of `EventKind`, which is not imported to read a command line."""
 
 SUBCOMMANDS: Subcommands = {
     ("events",): Subcommand(
         "calls.event_commands.events_list",
-        "List what happened: low balances, blocks, unbillable calls, disconnected ones, changed definitions",
+        "List what happened: low balances, blocks, unbillable, ended and odd calls, changed definitions",
         (
             argument("--kind", choices=EVENT_KINDS, help="only of this kind"),
             argument("--client", metavar="NAME"),

@@ -6,7 +6,7 @@ it is sent, from its facts and from the client's address of that moment.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
@@ -165,11 +165,19 @@ class Waiting:
 
 def post_events(connection: Connection) -> int:
     """Make mails for the webhook of events that have none, and return how many."""
-    unposted = select(event.c.id).where(~event.c.is_posted).order_by(event.c.id).limit(_EVENTS_AT_ONCE)
+    # The last place of a minute counts events until the minute is over.
+    is_whole = or_(
+        event.c.place.is_(None),
+        event.c.place <= kept.SINGLY_A_MINUTE,
+        event.c.minute <= func.now() - timedelta(minutes=1),
+    )
+    unposted = (
+        select(event.c.id).where(~event.c.is_posted, is_whole).order_by(event.c.id).limit(_EVENTS_AT_ONCE)
+    )
     chosen = unposted.with_for_update(skip_locked=True)
     posted = update(event).where(event.c.id.in_(chosen)).values(is_posted=True)
-    columns = ("id", "at", "kind", "client_id", "facts")
-    rows = connection.execute(posted.returning(*(event.c[name] for name in columns))).all()
+    columns = (event.c[name] for name in ("id", "at", "kind", "client_id", "facts"))
+    rows = connection.execute(posted.returning(*columns, event.c["count"].label("stands_for"))).all()
     mails = [
         {
             "created_at": row.at,
@@ -178,7 +186,7 @@ def post_events(connection: Connection) -> int:
             "channel": "webhook",
             "client_id": row.client_id,
             "event_id": row.id,
-            "facts": row.facts,
+            "facts": row.facts | ({"count": row.stands_for} if row.stands_for > 1 else {}),
         }
         for row in sorted(rows, key=lambda row: row.id)
     ]

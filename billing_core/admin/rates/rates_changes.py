@@ -7,6 +7,7 @@ Rates that an import brings bear its id in `since_import`, rates that it takes o
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -17,6 +18,7 @@ from billing_core.admin.rates.rates_staging import Staged, prepare_for_many
 from billing_core.admin.rates.rates_versions import new_version
 from billing_core.rate_table import RATE_FIELDS
 from billing_core.rates_file import RateRow
+from billing_core.settings import Fault
 
 DEFAULT_JUMP_PERCENT = 50
 
@@ -33,12 +35,17 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RatesPlan:
-    """What a staged file changes in a rate table from `now` on, worked out but not written."""
+    """What a staged file changes in a rate table from `now` on, worked out but not written.
+
+    `giveaways` are its rates by which calls cost nothing or less: the first as faults, the others counted.
+    """
 
     staged: Staged
     mode: Mode
     now: datetime
     change: RatesChange
+    giveaways: tuple[Fault, ...] = ()
+    more_giveaways: int = 0
 
 
 # --- comparing --------------------------------------------------------------------------------------
@@ -124,14 +131,15 @@ _WARNINGS = """
         GROUP BY code
     )
     SELECT line, code, price_per_minute, setup_fee, price_before, end_date, next_from, bought_at,
-        count(*) OVER ()
+        is_giveaway, count(*) OVER () AS warned, count(*) FILTER (WHERE is_giveaway) OVER () AS giveaways
     FROM rate_staged JOIN rate_planned USING (batch, line) LEFT JOIN next USING (line)
-        LEFT JOIN bought USING (code)
+        LEFT JOIN bought USING (code),
+        LATERAL (SELECT price_per_minute < 0 OR price_per_minute = 0 AND setup_fee = 0) AS free (is_giveaway)
     WHERE batch = :batch AND NOT blocked AND coalesce(end_date > :now, TRUE) AND (
-        price_per_minute = 0 OR setup_fee > :fee_max * abs(price_per_minute)
+        price_per_minute <= 0 OR setup_fee > :fee_max * abs(price_per_minute)
         OR abs(price_per_minute - price_before) * 100 > :percent * abs(price_before)
         OR next_from > end_date OR price_per_minute < bought_at)
-    ORDER BY line LIMIT :most"""
+    ORDER BY NOT is_giveaway, line LIMIT :most"""
 
 
 def compare(
@@ -162,10 +170,17 @@ def compare(
         counts.changed,
         counts.ended,
         counts.unchanged,
-        warned=found[0][-1] if found else 0,
+        warned=found[0].warned if found else 0,
         warnings=tuple(_warning(row, jump_percent) for row in found),
     )
-    return RatesPlan(staged, mode, now, change)
+    giveaways = tuple(_giveaway(staged.file, row) for row in found if row.is_giveaway)
+    more = found[0].giveaways - len(giveaways) if found else 0
+    return RatesPlan(staged, mode, now, change, giveaways, more)
+
+
+def _giveaway(file: Path, row: Row[Any]) -> Fault:
+    told = f"code {row.code} at {row.price_per_minute:f} a minute; if it is meant: billing apply --yes"
+    return Fault(file, row.line, "price_per_minute", told)
 
 
 def _warning(row: Row[Any], jump_percent: int) -> str:
@@ -176,6 +191,8 @@ def _warning(row: Row[Any], jump_percent: int) -> str:
     if before is not None and abs(price - before) * 100 > jump_percent * abs(before):
         jump = f" ({(price - before) / abs(before):+.0%})" if before else ""
         return f"{rate} goes from {before:f} to {price:f}{jump}"
+    if price < 0:
+        return f"{rate} at {price:f} a minute pays whoever calls it"
     if row.bought_at is not None and price < row.bought_at:
         return f"{rate} is sold at {price:f}, but the cheapest vendor asks {row.bought_at:f}"
     if row.end_date is not None and row.next_from is not None and row.next_from > row.end_date:
