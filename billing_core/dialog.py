@@ -66,9 +66,13 @@ def is_of_another_session(report: Report, leg: Session) -> bool:
 
 def is_bound(leg: Session) -> bool:
     """Tell whether a record has bound the leg: a failed try says nothing of the conversation after it."""
+    return leg.is_heard and not has_only_failed(leg)
+
+
+def has_only_failed(leg: Session) -> bool:
+    """Tell whether nothing but a failure was heard of an ended leg."""
     facts = leg.facts
-    has_only_failed = leg.state is State.CLOSED and facts.failed and not (facts.stopped or facts.answered)
-    return leg.is_heard and not has_only_failed
+    return leg.state is State.CLOSED and facts.failed and not (facts.stopped or facts.answered)
 
 
 def _bound_session(leg: Session) -> str:

@@ -14,6 +14,7 @@ from billing_core.call_event import CallEventKind
 from billing_core.client import Account
 from billing_core.credit_time import highest_cost
 from billing_core.dialog import (
+    has_only_failed,
     has_session,
     has_tags,
     is_linked,
@@ -143,7 +144,8 @@ def _beside(sought: Sought, legs: Sequence[Session]) -> Session | None:
     """
     report, payer = sought.report, sought.payer
     if report.numbers_change:
-        own = [leg for leg in legs if payer is None or leg.account_id == payer.id]
+        talked = [leg for leg in legs if not has_only_failed(leg)]
+        own = [leg for leg in talked if payer is None or leg.account_id == payer.id]
         return min(own, key=lambda leg: -_cost(leg), default=None)
     if any(sought.parties(leg).call(leg) for leg in legs):
         return None

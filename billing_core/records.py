@@ -108,7 +108,7 @@ def _found(books: Books, sought: Sought) -> Finding:
 def _own(
     report: Report, account: Account | None, beside: Session | None, catalogue: Catalogue
 ) -> tuple[Report, Account | None]:
-    """Return a record of a leg of its own, and who pays: by the leg *beside* it where the record can't tell."""
+    """Return a record of a leg of its own, and its payer: by the leg *beside* it where it can't tell."""
     if beside is None:
         return report, account
     payer = catalogue.account(beside.client_id, beside.account_id) if beside.client_id is not None else None

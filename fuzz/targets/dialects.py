@@ -85,7 +85,8 @@ def _values(request: object) -> Iterator[object]:
 def _check_disconnect(leg_key: bytes, request: AuthorizationRequest | Report, nas: Nas) -> None:
     """Ask the switch to end the leg by the names that it gave: they must fit into a packet again."""
     reason = next(iter(DisconnectReason))
-    called = (request.nas_box, request.call_id, request.session_id, request.name)
+    device = (request.nas_box, request.nas_address)
+    called = (*device, request.call_id, request.session_id, request.name)
     wanted = Wanted(leg_key, 1, nas.name, reason, *called, authorized=True, is_open=True)
     sent = disconnect_attributes(wanted, nas, NOW)
     assert len(wire.request(Code.DISCONNECT_REQUEST, 1, sent, SECRET)) <= wire.PACKET_OCTETS_MAX

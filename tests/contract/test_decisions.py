@@ -18,7 +18,7 @@ def ask(world: World, *asked: Any, now: datetime = NOON) -> None:
 
 
 def session(world: World, leg_key: bytes) -> Session:
-    return world.state().sessions[leg_key]
+    return world.state().sessions[leg_key, 0]
 
 
 def test_a_refused_call_leaves_a_record_and_nothing_else(world: World) -> None:

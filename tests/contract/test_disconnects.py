@@ -81,7 +81,7 @@ class Books:
         audit(self._world.state())
 
     def state(self, name: str) -> State:
-        return self._world.state().sessions[request(name).leg_key].state
+        return self._world.state().sessions[request(name).leg_key, 0].state
 
 
 @pytest.fixture

@@ -243,7 +243,7 @@ def test_a_stop_after_silence_is_of_the_same_call_whatever_its_clock_says_r_07_r
         charging, request(), start(event_at=NOON + off), interim(900, event_at=at(900) + off), now=NOON
     )
     world.sweep().run(at(1100))
-    silent = world.state().sessions[request().leg_key]
+    silent = world.state().sessions[request().leg_key, 0]
     told(charging, stop(1200, event_at=at(1200) + off), now=at(arrives))
     audit(world.state())
 

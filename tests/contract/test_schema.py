@@ -70,7 +70,7 @@ DESCRIPTION = """
         concat(reloptions::text, obj_description(oid, 'pg_class'), pg_get_partkeydef(oid)) FROM own
     UNION ALL
     SELECT relname, 'column', attname, concat(format_type(atttypid, atttypmod), attnotnull, attidentity)
-    FROM own JOIN pg_attribute ON attrelid = own.oid WHERE attnum > 0
+    FROM own JOIN pg_attribute ON attrelid = own.oid WHERE attnum > 0 AND NOT attisdropped
     UNION ALL
     SELECT relname, 'constraint', conname, pg_get_constraintdef(c.oid)
     FROM own JOIN pg_constraint c ON conrelid = own.oid

@@ -61,7 +61,7 @@ class Traffic:
         return balance.live, balance.reserved, balance.in_use
 
     def phase(self, call_id: str) -> Phase:
-        return self.state.sessions[request(call_id).leg_key].state
+        return self.state.sessions[request(call_id).leg_key, 0].state
 
     def wanted(self) -> Mapping[tuple[bytes, int], tuple[str, str]]:
         """Return which legs are to be ended by whom, and why."""
