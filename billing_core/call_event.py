@@ -20,6 +20,7 @@ class CallEventKind(StrEnum):
     OVERRUN: a call would have lasted longer than can be true; it waits for somebody to decide.
     OVER_GRANT: a call lasted longer than it was granted, and was charged.
     CONTRADICTORY_TIME: a record says that a call was not answered, and what else is known says that it was.
+    AFTER_DECISION: a record tells another time of a call than somebody has decided; the decision stands.
     """
 
     ANOTHER_DIALOG = "another_dialog"
@@ -31,6 +32,7 @@ class CallEventKind(StrEnum):
     OVERRUN = "overrun"
     OVER_GRANT = "over_grant"
     CONTRADICTORY_TIME = "contradictory_time"
+    AFTER_DECISION = "after_decision"
 
 
 @dataclass(frozen=True, slots=True)

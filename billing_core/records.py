@@ -158,6 +158,8 @@ def _tell(
             facts["seconds"] = xdr.duration_seconds
         if kind is CallEventKind.OVER_GRANT:
             facts["granted_seconds"] = after.credit_time_seconds
+        if kind is CallEventKind.AFTER_DECISION:
+            facts["told_seconds"] = after.facts.duration_seconds()
         books.tell(kind, after, sought.now, facts)
 
 
@@ -181,6 +183,11 @@ def _happened(
 
 def _of_time(before: Facts, after: Session, xdr: Xdr) -> Iterator[CallEventKind]:
     """Yield what the duration of an ended leg gives reason to tell, when it becomes known."""
+    if after.decided_seconds is not None:
+        told = after.facts.duration_seconds()
+        if told not in (before.duration_seconds(), after.decided_seconds):
+            yield CallEventKind.AFTER_DECISION
+        return
     if xdr.reason is Unbillable.OVERRUN and not before.is_overrun:
         yield CallEventKind.OVERRUN
     if xdr.reason is Unbillable.CONTRADICTORY_TIME and not before.stopped:

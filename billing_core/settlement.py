@@ -106,7 +106,7 @@ def _price(
         return _Price(None, duration, ZERO, 0, Unbillable.NO_ACCOUNT)
     if duration is None:
         return _Price(rate, duration, ZERO, 0, Unbillable.NO_DURATION)
-    if duration > limits.implausible_seconds:
+    if duration > limits.implausible_seconds and session.decided_seconds is None:
         return _Price(rate, duration, ZERO, 0, Unbillable.IMPLAUSIBLE_DURATION)
     if rate is None:
         return _Price(None, duration, ZERO, 0, Unbillable.NO_RATE)
@@ -155,4 +155,5 @@ def _state(session: Session, price: _Price) -> XdrState:
         return XdrState.UNBILLABLE
     if session.leg is Leg.FURTHER or session.client_id is None or session.decided_seconds == 0:
         return XdrState.RECORDED
-    return XdrState.ESTIMATED if session.estimated else XdrState.RATED
+    is_estimated = session.estimated and session.decided_seconds is None
+    return XdrState.ESTIMATED if is_estimated else XdrState.RATED

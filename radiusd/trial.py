@@ -23,8 +23,8 @@ _ACCOUNT = """
 _COST = """
     SELECT xdr.amount, xdr.currency, xdr.state, balance.live FROM xdr
     LEFT JOIN balance ON balance.client_id = xdr.client_id
-    WHERE xdr.leg_key IN (SELECT leg_key FROM session WHERE call_id = %s)
-    ORDER BY xdr.revision DESC LIMIT 1"""
+    WHERE (xdr.leg_key, xdr.generation) IN (SELECT leg_key, generation FROM session WHERE call_id = %s)
+    ORDER BY xdr.generation, xdr.revision DESC LIMIT 1"""
 
 
 class TrialError(Exception):

@@ -32,7 +32,7 @@ def test_all_columns_of_every_record_are_written(busy: Billing) -> None:
 
     assert [row["call_id"] for row in found] == [item["call_id"] for item in listed]
     hidden = {"leg_key", "client_id", "account_id"}
-    assert found[0].keys() == {"client", "account"} | {column.name for column in xdr.columns} - hidden
+    assert found[0].keys() == {"client", "account", "id"} | {column.name for column in xdr.columns} - hidden
     as_text = [{key: "" if value is None else str(value) for key, value in item.items()} for item in listed]
     assert found == as_text
 

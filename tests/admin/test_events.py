@@ -36,7 +36,8 @@ def eventful(billing: Billing) -> Billing:
         ' "available": "4.39", "live": "4.39", "credit": "0"}',
     )
     for kind in CallEventKind:
-        facts = {"called": "442071234567", "leg_called": "49", "seconds": 90, "granted_seconds": 60}
+        seconds = {"seconds": 90, "granted_seconds": 60, "told_seconds": 80}
+        facts = {"called": "442071234567", "leg_called": "49", **seconds}
         tell(billing, CallEvent(NOON + timedelta(minutes=7), kind, "gw", 1, "odd", "", facts))
     billing("block", "add", "account", "alice", "--reason", "fraud")
     billing("block", "add", "client", "Vendor", "--expires", "2099-01-01")
@@ -100,6 +101,7 @@ CALLS = {
     "overrun": "90 s are longer than it can have lasted; charge or waive it",
     "over_grant": "it lasted 90 s, was granted 60 s, and is charged",
     "contradictory_time": "a record contradicts itself on how long it lasted",
+    "after_decision": "90 s were decided, a record tells 80 s by now",
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from billing_command import Billing
-from calls import NOON, stop
+from calls import NOON, at, stop
 from calls import request as asked
 from traffic import define, handle, place
 
@@ -194,3 +194,63 @@ def test_a_block_names_itself_in_the_refusal(busy: Billing) -> None:
 def test_every_denial_and_every_bound_has_words() -> None:
     assert DENIALS.keys() == {denial.value for denial in Denial}
     assert BOUNDS.keys() == {"money", "charge_max", "share", "max_call_seconds"}
+
+
+# --- several legs of one call id ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def twins(busy: Billing) -> Billing:
+    """Give two conversations under one call id, told apart by their dialogs; the second has ended."""
+    busy("payment", "Alice Telecom", "500")
+    handle(busy, asked("twin", tags=("a",)), now=at(200))
+    handle(busy, asked("twin", tags=("x",), called="442079999999"), now=at(201))
+    handle(busy, stop(5, "twin", tags=("x", "y"), called="442079999999"), now=at(206))
+    return busy
+
+
+def test_each_leg_of_a_call_id_is_told_with_what_tells_it_apart(twins: Billing) -> None:
+    first, second = explained(twins, "twin")["legs"]
+
+    assert [(leg["generation"], leg["tags"]) for leg in (first, second)] == [(0, ["a"]), (1, ["x", "y"])]
+    assert first["id"] == f"{first['leg_key']}-0"
+    assert second["id"] == f"{first['leg_key']}-1"
+    assert "conversation: generation 1, session session of twin, dialog x y" in told(twins, "twin")
+    assert f"leg {second['id']}" in told(twins, "twin")
+
+
+def test_a_leg_has_the_records_of_its_own_and_not_of_its_twin(twins: Billing) -> None:
+    first, second = explained(twins, "twin")["legs"]
+
+    assert [item["amount"] for item in second["revisions"]] == ["0.050000"]
+    assert first["revisions"] == []
+
+
+def test_money_that_a_twin_held_is_told_with_its_leg(twins: Billing) -> None:
+    first, second = explained(twins, "twin")["legs"]
+
+    assert first["id"] in {holder["id"] for holder in second["held_by_others"]}
+    assert second["id"] not in {holder["id"] for holder in second["held_by_others"]}
+    assert f"money held by call twin, leg {first['id']} to 442071234567: " in told(twins, "twin")
+
+
+def test_the_other_numbers_that_a_leg_was_accepted_for_are_told(busy: Billing) -> None:
+    busy("payment", "Alice Telecom", "500")
+    handle(busy, asked("moved", tags=("a",)), now=at(200))
+    handle(busy, asked("moved", tags=("a",), called="442079999999"), now=at(201))
+
+    [leg] = explained(busy, "moved")["legs"]
+
+    assert leg["also_asked"] == [{"number": "442079999999", "code": "44", "price_per_minute": "0.60"}]
+    assert "also accepted for 442079999999, code 44, 0.60 a minute" in told(busy, "moved")
+
+
+def test_money_that_waits_for_a_decision_is_told(busy: Billing) -> None:
+    busy("payment", "Alice Telecom", "500")
+    handle(busy, asked("odd"), now=at(200))
+    handle(busy, stop(4000, "odd"), now=at(201))
+    handle(busy, asked("next"), now=at(300))
+
+    out = told(busy, "next")
+
+    assert "money held by call odd: 72.000000 from 2026-03-02T12:03:20Z to a decision about it" in out

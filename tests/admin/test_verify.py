@@ -1,11 +1,14 @@
 """`billing verify`: sound books pass, and each rule that is broken is reported."""
 
+from typing import Any
+
 import pytest
 from billing_command import Billing
-from traffic import define, place
+from calls import at, request, start, stop
+from traffic import define, handle, place
 
 from billing_core.admin.ledger.invariants import INVARIANTS
-from billing_core.admin.ledger.verify import RATED_AGAIN, RECOMPUTED, SETTLED, TOLD
+from billing_core.admin.ledger.verify import DEAREST, RATED_AGAIN, RECOMPUTED, SETTLED, TOLD
 from billing_core.storage import tables
 
 
@@ -63,6 +66,12 @@ BREAKAGES = {
     "no_leg_is_forgotten": "UPDATE session SET look_at = look_at - interval '1 day' WHERE closed_at IS NULL",
     "amounts_are_numbers": "UPDATE session SET posted = 'NaN' WHERE posted > 0",
     "what_explains_money_cannot_be_edited": "ALTER TABLE entry_reference DISABLE TRIGGER ALL",
+    "legs_are_priced_by_their_number": "UPDATE session SET code = '882' WHERE call_id = 'done'",
+    DEAREST: (
+        'UPDATE session SET asked = \'[{"number": "88212345", "code": "882", "destination": "",'
+        ' "price": "6", "setup_fee": "0", "volume": [1, 1, 0], "factor": "1",'
+        " \"rounding\": \"6 half_up up\"}]' WHERE call_id = 'under way' AND leg = 'origination'"
+    ),
     RECOMPUTED: "UPDATE session SET price_per_minute = 0.61 WHERE posted > 0",
     SETTLED: "UPDATE session SET stop_seconds = stop_seconds + 1 WHERE posted > 0",
     TOLD: "UPDATE session SET disconnect_cause = '26' WHERE call_id = 'done'",
@@ -70,7 +79,7 @@ BREAKAGES = {
 
 
 def test_there_is_a_breakage_for_every_invariant() -> None:
-    assert BREAKAGES.keys() == {invariant.name for invariant in INVARIANTS} | RATED_AGAIN.keys()
+    assert BREAKAGES.keys() == {invariant.name for invariant in INVARIANTS} | RATED_AGAIN.keys() | {DEAREST}
 
 
 def test_every_rule_that_a_ledger_should_keep_is_checked() -> None:
@@ -123,3 +132,55 @@ def test_people_read_which_client_differs_by_how_much(busy: Billing) -> None:
     assert "live_is_the_sum_of_entries: client Alice Telecom, client_id 1, stated 7, found 99.190000" in (
         result.err
     )
+
+
+# --- what looks like cheating, although no sum is broken ------------------------------------------------
+
+
+def warnings(billing: Billing) -> dict[str, list[Any]]:
+    result = billing("verify", "--json")
+    assert (result.code, result.document["ok"]) == (0, True)
+    return {item["warning"]: item["found"] for item in result.document["warnings"] if item["found"]}
+
+
+def test_honest_calls_are_no_reason_to_warn(busy: Billing) -> None:
+    handle(busy, request("moved", tags=("a",)))
+    handle(busy, request("moved", tags=("a",), called="442079999999"))
+    handle(busy, start("moved", tags=("a", "b"), called="442079999999"))
+    handle(busy, stop(5, "moved", tags=("a", "b"), called="442079999999"), now=at(5))
+
+    assert warnings(busy) == {}
+    assert busy("verify").err == ""
+
+
+def test_a_stop_for_a_number_that_nobody_asked_for_is_told(busy: Billing) -> None:
+    handle(busy, request("twin"))
+    handle(busy, stop(50, "twin", called="447000111222", session_id="another"), now=at(60))
+
+    [found] = warnings(busy)["numbers_of_stops_were_asked_for"]
+
+    assert (found["call_id"], found["called"], found["asked"]) == ("twin", "447000111222", "442071234567")
+    assert found["client"] == "Alice Telecom"
+    assert "warning: numbers_of_stops_were_asked_for: id " in busy("verify").err
+
+
+def test_an_answered_call_that_failed_is_told(busy: Billing) -> None:
+    busy.sql(
+        "UPDATE session SET failed = true, stopped = false, stop_seconds = NULL, known_seconds = 61"
+        " WHERE call_id = 'done' AND leg = 'origination'"
+    )
+
+    found = {item["warning"]: item["found"] for item in busy("verify", "--json").document["warnings"]}
+
+    assert [item["call_id"] for item in found["answered_calls_do_not_fail"]] == ["done"]
+
+
+def test_a_further_leg_is_no_longer_than_the_leg_beside_it(busy: Billing) -> None:
+    for call, seconds in (("two sides", 61), ("longer", 600)):
+        handle(busy, request(call, session_id="s1"), start(call, session_id="s1", call_type="VoIP"))
+        handle(busy, stop(60, call, session_id="s1", call_type="VoIP"), now=at(60))
+        handle(busy, stop(seconds, call, session_id="s2", call_type="Telephony"), now=at(60))
+
+    [found] = warnings(busy)["further_legs_stand_beside_as_long_a_leg"]
+
+    assert (found["call_id"], found["seconds"], found["beside"]) == ("longer", 600, 60)

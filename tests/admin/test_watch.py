@@ -155,6 +155,15 @@ def test_only_what_is_within_the_minutes_counts(watched: Billing) -> None:
     assert len(look(watched)) == 1
 
 
+def test_short_calls_of_one_call_id_are_counted_each(watched: Billing) -> None:
+    define_watch(watched, "short_calls_max = 1", "short_seconds = 5")
+    for tags in (("a", "b"), ("x", "y")):
+        handle(watched, request("one", tags=tags), start("one", tags=tags), now=ago(0.1))
+        handle(watched, stop(3, "one", tags=tags), now=ago(0))
+
+    assert len(look(watched)) == 1
+
+
 def test_short_calls_are_answered_ones(watched: Billing) -> None:
     define_watch(watched, "short_calls_max = 1", "short_seconds = 5")
     for name, seconds in (("none", 0), ("short", 5), ("long", 6)):

@@ -9,6 +9,9 @@ from served import REPOSITORY
 
 from billing_core.admin.command_line import SUBCOMMANDS
 from billing_core.admin.definitions.client_fields import FIELDS
+from billing_core.admin.ledger.invariants import INVARIANTS
+from billing_core.admin.ledger.suspicions import SUSPICIONS
+from billing_core.admin.ledger.verify import DEAREST, RATED_AGAIN
 from billing_core.denial import Denial
 from billing_core.xdr import Unbillable
 from radiusd.suspicion import Suspicion
@@ -110,3 +113,10 @@ def test_every_reason_to_drop_a_packet_has_a_row() -> None:
     elsewhere = {DropReason.BACKEND_DOWN, DropReason.INTERNAL_ERROR}
 
     assert told >= set(DropReason) - elsewhere
+
+
+def test_every_rule_and_warning_of_verify_is_explained() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", (REPOSITORY / "docs" / "verify.md").read_text("utf-8"), re.M)
+    rules = [*(invariant.name for invariant in INVARIANTS), *RATED_AGAIN, DEAREST]
+
+    assert sorted(told) == sorted([*rules, *(suspicion.name for suspicion in SUSPICIONS)])

@@ -36,7 +36,7 @@ Watch = Row[Any]
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """What is counted: rows with client_id, account_id, leg_key, at and amount, and what they add up to."""
+    """What is counted: rows with client_id, account_id, the leg, at and amount, and what they add up to."""
 
     rows: str
     measure: str
@@ -129,9 +129,10 @@ def _is_shared(connection: Connection, label: str) -> bool:
 # The last revision of a leg that has any within the time: a later one can't be older.
 _LAST_XDRS = """
     SELECT DISTINCT ON (leg_key, generation)
-        client_id, account_id, leg_key, generation, leg, duration_seconds, recorded_at
+        client_id, account_id, leg_key, generation, leg, state, duration_seconds, recorded_at
     FROM xdr WHERE recorded_at > :since ORDER BY leg_key, generation, revision DESC"""
 
+# A refused question and the record of its failure, which is of the first leg of its name, are one call.
 # Refusals that say nothing about the caller, and those that name somebody whom nobody proved to be: whoever
 # knows a name must not get its owner blocked.
 _NOT_HIS = f"('{Denial.BLOCKED}', '{Denial.FAILURE}')"
@@ -146,30 +147,31 @@ _CONDITIONS: Mapping[str, _Condition] = {
     "failed_calls_max": _Condition(
         f"""
         WITH refused AS MATERIALIZED (SELECT * FROM decision WHERE at > :since)
-        SELECT client_id, account_id, leg_key, at, 0 AS amount FROM refused
+        SELECT client_id, account_id, leg_key, 0 AS generation, at, 0 AS amount FROM refused
         WHERE reason NOT IN {_NOT_HIS} AND reason NOT IN {_UNPROVEN}
         UNION ALL
-        SELECT client_id, account_id, leg_key, recorded_at, 0 FROM ({_LAST_XDRS}) AS last
-        WHERE leg = 'origination' AND duration_seconds = 0 AND leg_key NOT IN (
+        SELECT client_id, account_id, leg_key, generation, recorded_at, 0 FROM ({_LAST_XDRS}) AS last
+        WHERE leg = 'origination' AND duration_seconds = 0 AND state <> 'recorded' AND leg_key NOT IN (
             SELECT leg_key FROM refused WHERE reason IN {_NOT_HIS}
         ) AND (leg_key NOT IN (SELECT leg_key FROM refused WHERE reason IN {_UNPROVEN}) OR EXISTS (
             SELECT FROM session WHERE session.leg_key = last.leg_key
                 AND session.generation = last.generation AND session.authorized_at IS NOT NULL))""",  # noqa: S608
-        "count(DISTINCT leg_key)",
+        "count(DISTINCT (leg_key, generation))",
         lambda watch, offender: _counted(offender.found, "failed call"),
     ),
     "short_calls_max": _Condition(
         f"""
-        SELECT client_id, account_id, leg_key, recorded_at AS at, 0 AS amount FROM ({_LAST_XDRS}) AS last
+        SELECT client_id, account_id, leg_key, generation, recorded_at AS at, 0 AS amount
+        FROM ({_LAST_XDRS}) AS last
         WHERE leg = 'origination' AND duration_seconds BETWEEN 1 AND :short_seconds""",  # noqa: S608
-        "count(DISTINCT leg_key)",
+        "count(DISTINCT (leg_key, generation))",
         lambda watch, offender: (
             f"{_counted(offender.found, 'answered call')} of at most {watch.short_seconds} s"
         ),
     ),
     "spend_max": _Condition(
         """
-        SELECT entry.client_id, session.account_id, leg_key, entry.at, -entry.amount AS amount
+        SELECT entry.client_id, session.account_id, leg_key, generation, entry.at, -entry.amount AS amount
         FROM entry JOIN session USING (leg_key, generation)
         WHERE entry.at > :since AND session.leg = 'origination'""",
         "sum(fact.amount)",

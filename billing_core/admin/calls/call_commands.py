@@ -5,6 +5,7 @@ from argparse import Namespace
 from billing_core.admin.calls import quote, reports
 from billing_core.admin.calls.explain import explain
 from billing_core.admin.calls.explanation import sentences
+from billing_core.admin.calls.xdr_ids import short
 from billing_core.admin.csv_export import export_csv
 from billing_core.admin.database import Database
 from billing_core.admin.output import OK, Output
@@ -27,13 +28,16 @@ def xdrs(arguments: Namespace, database: Database, output: Output) -> int:
         since=arguments.since,
         until=arguments.until,
         is_unbillable=arguments.unbillable,
+        reason=arguments.reason,
+        nas=arguments.nas,
         limit=arguments.limit,
         shows_numbers=arguments.show_numbers,
     )
     with database.engine.connect() as connection:
         found = reports.xdrs(connection, wanted)
         if arguments.csv is None:
-            output.records(found, reports.XDR_COLUMNS)
+            told = found if output.is_json else ({**record, "id": short(record["id"])} for record in found)
+            output.records(told, reports.XDR_COLUMNS)
         else:
             export_csv(arguments.csv, found, reports.XDR_FIELDS, output)
     return OK

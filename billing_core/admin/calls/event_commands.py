@@ -9,7 +9,7 @@ from billing_core.admin.output import OK, Output
 
 
 def events_list(arguments: Namespace, database: Database, output: Output) -> int:
-    """List what happened: low balances, blocks, calls, changed definitions."""
+    """List what happened: low balances, blocks, unbillable, ended and odd calls, changed definitions."""
     wanted = events.EventFilter(
         kind=EventKind(arguments.kind) if arguments.kind else None,
         client=arguments.client,

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
     OVERRUN = "overrun"
     OVER_GRANT = "over_grant"
     CONTRADICTORY_TIME = "contradictory_time"
+    AFTER_DECISION = "after_decision"
 
 
 def event_text(kind: EventKind, facts: Record) -> str:
@@ -94,4 +95,5 @@ _TEXTS: Mapping[EventKind, Callable[[Record], str]] = {
     EventKind.OVERRUN: _of_call("{seconds} s are longer than it can have lasted; charge or waive it"),
     EventKind.OVER_GRANT: _of_call("it lasted {seconds} s, was granted {granted_seconds} s, and is charged"),
     EventKind.CONTRADICTORY_TIME: _of_call("a record contradicts itself on how long it lasted"),
+    EventKind.AFTER_DECISION: _of_call("{seconds} s were decided, a record tells {told_seconds} s by now"),
 }

@@ -90,7 +90,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
         ("disconnect.nas", "call_id", "session_id", "called", "reason", "attempts", "outcome"),
         "session.client_id = :client_id",
     ),
-    # That something was blocked is an event of another kind.
+    # That something was blocked is an event of another kind, and what a call costs is no definition.
     EventKind.CONFIGURATION: _Source(
         "audit LEFT JOIN client ON client.id = audit.client_id",
         "'configuration'",
@@ -98,7 +98,7 @@ _SOURCES: Mapping[EventKind, _Source] = {
         ("object_kind", "object_name", "field", "before", "after", "who", "through", "version"),
         "audit.client_id = :client_id",
         "audit.id",
-        where="NOT (object_kind = 'block' AND field <> 'removed')",
+        where="object_kind <> 'xdr' AND NOT (object_kind = 'block' AND field <> 'removed')",
     ),
 }
 

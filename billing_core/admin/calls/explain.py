@@ -5,12 +5,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, or_, select, true
 
 from billing_core import decision
+from billing_core.admin.calls.xdr_ids import ambiguous, found_ids, id_text
 from billing_core.admin.definitions.inventory import among
 from billing_core.admin.output import CommandError, Record
-from billing_core.session import State
+from billing_core.asked import asked_numbers
+from billing_core.money import plain
+from billing_core.session import LegId, State
 from billing_core.storage import tables
 from billing_core.storage.rows import FACTS, PINNED_RATE
 
@@ -35,6 +38,8 @@ _LEG = (
     "calling",
     "called",
     "generation",
+    "asked_session_id",
+    "call_type",
     "opened_at",
     "closed_at",
     "credit_time_seconds",
@@ -42,6 +47,7 @@ _LEG = (
     "posted",
     "currency",
     "estimated",
+    "decided_seconds",
 )
 _REFUSAL = ("at", "nas", "call_id", "session_id", "calling", "called", "reason")
 
@@ -49,14 +55,17 @@ _REFUSAL = ("at", "nas", "call_id", "session_id", "calling", "called", "reason")
 def explain(connection: Connection, call: str) -> Record:
     """Return the legs and refusals of *call*, each list in order of time.
 
-    *call* is a call id, a session id or a leg key in hexadecimal. Raises CommandError for an unknown one.
+    *call* is a call id, a session id, a leg key in hexadecimal or the id of a record. Raises CommandError for
+    an unknown one, and for the beginning of several ids.
     """
-    legs = connection.execute(_of_call(tables.session, call).order_by("opened_at")).all()
+    legs = connection.execute(_of_call(tables.session, call).order_by("opened_at", "generation")).all()
     refusals = connection.execute(_of_call(tables.decision, call).order_by("at", "id")).all()
+    if not legs and not refusals and (ids := found_ids(connection, call)):
+        legs = [_leg_of(connection, call, ids)]
     if not legs and not refusals:
         raise CommandError(
             f'call "{call}" is not known; give a call id or session id as billing xdrs or billing calls '
-            "--json shows it, or a leg key in hexadecimal"
+            "--json shows it, a leg key in hexadecimal or the id of a record"
         )
     names = _Names(connection, [*legs, *refusals])
     return {
@@ -76,6 +85,15 @@ def _of_call(table: Table, call: str) -> Select[Any]:
     with suppress(ValueError):  # What is not hexadecimal is no leg key.
         same.append(table.c.leg_key == bytes.fromhex(packed))
     return select(table).where(or_(*same))
+
+
+def _leg_of(connection: Connection, written: str, ids: list[LegId]) -> Row[Any]:
+    """Return the one leg that the beginning of an id means."""
+    if len(ids) > 1:
+        raise ambiguous(written, ids)
+    session, (leg_key, generation) = tables.session, ids[0]
+    of_id = session.c.leg_key == leg_key, session.c.generation == generation
+    return connection.execute(select(session).where(*of_id)).one()
 
 
 class _Names:
@@ -117,15 +135,21 @@ class _Names:
 def _leg(connection: Connection, row: Row[Any], names: _Names) -> dict[str, Any]:
     facts = names.readable(decision.read(row.decision))
     return {
+        "id": id_text((bytes(row.leg_key), row.generation)),
         "leg_key": bytes(row.leg_key).hex(),
         **names.owner(row),
         **_picked(row, _LEG),
+        "tags": row.tags.split(),
+        "also_asked": [
+            {"number": item.number, "code": item.rate.code, "price_per_minute": item.rate.price_per_minute}
+            for item in asked_numbers(row.asked)
+        ],
         "state": State(row.state).name.lower(),
         "decision": facts,
-        "held_by_others": _holders(connection, row, facts, row.authorized_at),
+        "held_by_others": _holders(connection, row, facts, row.authorized_at, row.generation),
         "heard": _picked(row, _HEARD),
         "price": _picked(row, _PRICE) if row.code is not None else None,
-        "revisions": _revisions(connection, row.leg_key),
+        "revisions": _revisions(connection, row),
     }
 
 
@@ -145,29 +169,43 @@ def _picked(row: Row[Any], columns: Iterable[str]) -> dict[str, Any]:
 
 
 def _holders(
-    connection: Connection, row: Row[Any], facts: dict[str, Any], at: datetime | None
+    connection: Connection,
+    row: Row[Any],
+    facts: dict[str, Any],
+    at: datetime | None,
+    generation: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the client's other legs that were open at the decision, and what each had set aside by then."""
+    """Return the client's other legs that held money at the decision, and what each had set aside by then.
+
+    *generation* is the leg's own, if one was opened. A leg that has ended holds money still while nobody has
+    decided what it costs.
+    """
     if at is None or facts.get("reserved", "0") == "0":
         return []
     other = tables.session
+    is_itself = and_(other.c.leg_key == row.leg_key, other.c.generation == generation)
+    holds_still = or_(other.c.closed_at.is_(None), other.c.closed_at >= at, other.c.reserved > 0)
     statement = (
         select(other)
-        .where(other.c.client_id == row.client_id, other.c.leg_key != row.leg_key)
-        .where(other.c.opened_at <= at, or_(other.c.closed_at.is_(None), other.c.closed_at >= at))
-        .order_by(other.c.opened_at)
+        .where(other.c.client_id == row.client_id, ~is_itself if generation is not None else true())
+        .where(other.c.opened_at <= at, holds_still)
+        .order_by(other.c.opened_at, other.c.leg_key, other.c.generation)
     )
-    return [
-        {
-            **_picked(found, ("call_id", "session_id", "opened_at", "closed_at")),
-            "set_aside": decision.read(found.decision).get("set_aside"),
-        }
-        for found in connection.execute(statement)
-        if found.authorized_at is not None
-    ]
+    return [_holder(found) for found in connection.execute(statement) if found.authorized_at is not None]
 
 
-def _revisions(connection: Connection, leg_key: bytes) -> list[dict[str, Any]]:
+def _holder(row: Row[Any]) -> dict[str, Any]:
+    waits = row.state == State.CLOSED and bool(row.reserved)
+    return {
+        "id": id_text((bytes(row.leg_key), row.generation)),
+        **_picked(row, ("call_id", "session_id", "called", "opened_at", "closed_at")),
+        "set_aside": plain(row.reserved) if waits else decision.read(row.decision).get("set_aside"),
+        "waits_for_decision": waits,
+    }
+
+
+def _revisions(connection: Connection, leg: Row[Any]) -> list[dict[str, Any]]:
     xdr = tables.xdr
-    statement = select(xdr).where(xdr.c.leg_key == leg_key).order_by(xdr.c.generation, xdr.c.revision)
+    of_leg = xdr.c.leg_key == leg.leg_key, xdr.c.generation == leg.generation
+    statement = select(xdr).where(*of_leg).order_by(xdr.c.revision)
     return [_picked(row, _REVISION) for row in connection.execute(statement)]

@@ -50,11 +50,13 @@ def _leg(leg: Record) -> Iterator[str]:
     was_authorized = "bound" in facts
     outcome = "accepted" if was_authorized else "not authorized, known from its records"
     yield _line(leg["opened_at"], f"{leg['leg']} leg {outcome}", leg)
+    yield f"  conversation: {_conversation(leg)}"
     yield from _decided(leg)
     if was_authorized:
         yield f"  granted: {facts['seconds']} s, {BOUNDS[facts['bound']]}"
         until = f", pays the first {facts['set_aside_seconds']} s" if "set_aside_seconds" in facts else ""
         yield f"  set aside: {facts['set_aside']} {leg['currency'] or ''}{until}"
+        yield from _moved(leg)
     elif "unrecognised" in facts:
         seen = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts["unrecognised"].items())
         yield f"  nobody was found for: {readable(seen) or 'a record without name and addresses'}"
@@ -84,7 +86,28 @@ def _missing(facts: Record, currency: str) -> Iterator[str]:
 
 def _line(at: datetime, outcome: str, row: Record) -> str:
     numbers = f"from {readable(row['calling']) or 'nobody'} to {readable(row['called']) or 'nowhere'}"
-    return f"{readable(at)} {row['nas']}: {outcome}; {numbers}; leg key {row['leg_key']}"
+    leg = f"leg {row['id']}" if "id" in row else f"leg key {row['leg_key']}"
+    return f"{readable(at)} {row['nas']}: {outcome}; {numbers}; {leg}"
+
+
+def _conversation(leg: Record) -> str:
+    """Tell by what the leg is told from others of its call id."""
+    told = [f"generation {leg['generation']}", f"session {readable(leg['session_id']) or 'unknown'}"]
+    if leg["asked_session_id"] and leg["asked_session_id"] != leg["session_id"]:
+        told.append(f"asked for as session {readable(leg['asked_session_id'])}")
+    told.append(f"dialog {readable(' '.join(leg['tags']))}" if leg["tags"] else "its dialog is not told")
+    if leg["call_type"]:
+        told.append(f"seen from {readable(leg['call_type'])}")
+    return ", ".join(told)
+
+
+def _moved(leg: Record) -> Iterator[str]:
+    """Tell of the other numbers that one leg was accepted for: it holds the dearest of them."""
+    for other in leg["also_asked"]:
+        yield (
+            f"  also accepted for {readable(other['number'])}, code {other['code']}, "
+            f"{readable(other['price_per_minute'])} a minute: the dearest counts until a record tells"
+        )
 
 
 def _decided(row: Record) -> Iterator[str]:
@@ -127,11 +150,18 @@ def _money(facts: Record, row: Record) -> Iterator[str]:
         f"reserved {facts['reserved']}{own}, {usable}{highest}; policy {facts['policy']}{share}"
     )
     for holder in row["held_by_others"]:
-        until = readable(holder["closed_at"]) or "now"
-        yield (
-            f"  money held by call {readable(holder['call_id'] or holder['session_id'])}: "
-            f"{holder['set_aside'] or 'unknown'} from {readable(holder['opened_at'])} to {until}"
-        )
+        yield f"  money held by {_holder(holder, row)}"
+
+
+def _holder(holder: Record, row: Record) -> str:
+    """Tell which call holds how much from when to when; of the same call id, which leg of it."""
+    is_same_call = holder["call_id"] and holder["call_id"] == row["call_id"]
+    other = f", leg {holder['id']} to {readable(holder['called'])}" if is_same_call else ""
+    until = "a decision about it" if holder["waits_for_decision"] else readable(holder["closed_at"]) or "now"
+    return (
+        f"call {readable(holder['call_id'] or holder['session_id'])}{other}: "
+        f"{holder['set_aside'] or 'unknown'} from {readable(holder['opened_at'])} to {until}"
+    )
 
 
 def _places(capacity: Record) -> Iterator[str]:
@@ -156,6 +186,11 @@ def _heard(leg: Record) -> Iterator[str]:
     reserved = f", {readable(leg['reserved'])} {leg['currency']} reserved" if leg["reserved"] else ""
     yield f"  heard: {told}"
     yield f"  state: {leg['state']}{' (estimated)' if leg['estimated'] else ''}{reserved}"
+    if leg["decided_seconds"] is not None:
+        charged = f"charged for {leg['decided_seconds']} s" if leg["decided_seconds"] else "waived"
+        yield f"  decided: {charged}; `billing audit --object xdr {leg['id']}` tells by whom"
+    elif leg["reserved"] and leg["state"] == "closed":
+        yield f"  waits for a decision: `billing xdrs charge {leg['id']}` or `billing xdrs waive {leg['id']}`"
 
 
 def _fact(value: object) -> str:
@@ -167,9 +202,8 @@ def _charged(leg: Record) -> Iterator[str]:
         currency = revision["currency"] or ""
         reason = f" ({revision['reason']})" if revision["reason"] else ""
         duration = "unknown" if revision["duration_seconds"] is None else f"{revision['duration_seconds']} s"
-        is_later = f" of generation {revision['generation']}" if revision["generation"] else ""
         yield (
-            f"  xdr {revision['revision']}{is_later}: {revision['state']}{reason}, "
+            f"  xdr {revision['revision']}: {revision['state']}{reason}, "
             f"dated {readable(revision['dated_at'])}, lasted {duration}, "
             f"billed {revision['billed_seconds']} s, {readable(revision['amount'])} {currency}"
         )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select, tuple_
 
 from billing_core.admin.calls.hidden_numbers import hidden
+from billing_core.admin.calls.xdr_ids import ID_SQL
 from billing_core.admin.found import found_client
 from billing_core.admin.output import Record
 from billing_core.session import State
@@ -28,6 +29,7 @@ CALL_COLUMNS = (
     "nas",
 )
 XDR_COLUMNS = (
+    "id",
     "client",
     "account",
     "leg",
@@ -44,7 +46,12 @@ XDR_COLUMNS = (
 )
 
 _INTERNAL = ("leg_key", "client_id", "account_id")
-XDR_FIELDS = ("client", "account", *(column.name for column in xdr.columns if column.name not in _INTERNAL))
+XDR_FIELDS = (
+    "client",
+    "account",
+    *(column.name for column in xdr.columns if column.name not in _INTERNAL),
+    "id",
+)
 
 Records = Iterator[Record]
 
@@ -55,9 +62,9 @@ _account_label = func.coalesce(account.c.name, account.c.ip, account.c.ani).labe
 class XdrFilter:
     """Which records are wanted; what is absent does not matter.
 
-    `call` is a call id or a session id. `since` and `until` are compared with the moment that dates a
-    record; `until` itself is not wanted any more. With `shows_numbers` none are hidden, whatever clients
-    want.
+    `call` is a call id or a session id, `reason` why a record could not be charged. `since` and `until` are
+    compared with the moment that dates a record; `until` itself is not wanted any more. With `shows_numbers`
+    none are hidden, whatever clients want.
     """
 
     client: str | None = None
@@ -65,6 +72,8 @@ class XdrFilter:
     since: datetime | None = None
     until: datetime | None = None
     is_unbillable: bool = False
+    reason: str | None = None
+    nas: str | None = None
     limit: int | None = None
     shows_numbers: bool = False
 
@@ -96,7 +105,7 @@ def calls(
         .outerjoin(client, client.c.id == session.c.client_id)
         .outerjoin(account, account.c.id == session.c.account_id)
         .where(session.c.closed_at.is_(None))
-        .order_by("since", session.c.leg_key)
+        .order_by("since", session.c.leg_key, session.c.generation)
         .limit(limit)
     )
     for record in hidden(_records(connection, statement), are_shown=shows_numbers):
@@ -110,6 +119,7 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
     """
     statement = (
         select(
+            literal_column(ID_SQL.format("xdr")).label("id"),
             client.c.name.label("client"),
             _account_label,
             *(column for column in xdr.columns if column.name not in _INTERNAL),
@@ -119,21 +129,28 @@ def xdrs(connection: Connection, wanted: XdrFilter) -> Iterator[Record]:
         .outerjoin(account, account.c.id == xdr.c.account_id)
         .where(_is_last_revision())
     )
-    if wanted.client is not None:
-        statement = statement.where(xdr.c.client_id == found_client(connection, wanted.client).id)
-    if wanted.is_unbillable:
-        statement = statement.where(xdr.c.state == XdrState.UNBILLABLE.value)
-    if wanted.call is not None:
-        statement = statement.where((xdr.c.call_id == wanted.call) | (xdr.c.session_id == wanted.call))
-    if wanted.since is not None:
-        statement = statement.where(xdr.c.dated_at >= wanted.since)
-    if wanted.until is not None:
-        statement = statement.where(xdr.c.dated_at < wanted.until)
+    statement = statement.where(*_conditions(connection, wanted))
     order = (xdr.c.dated_at, xdr.c.leg_key, xdr.c.generation)
     if wanted.limit is None:
         return hidden(_records(connection, statement.order_by(*order)), are_shown=wanted.shows_numbers)
     newest = statement.order_by(*(column.desc() for column in order)).limit(wanted.limit)
     return hidden(reversed(list(_records(connection, newest))), are_shown=wanted.shows_numbers)
+
+
+def _conditions(connection: Connection, wanted: XdrFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.client is not None:
+        yield xdr.c.client_id == found_client(connection, wanted.client).id
+    if wanted.is_unbillable or wanted.reason is not None:
+        yield xdr.c.state == XdrState.UNBILLABLE.value
+    for value, condition in (
+        (wanted.reason, lambda reason: xdr.c.reason == reason),
+        (wanted.nas, lambda nas: xdr.c.nas == nas),
+        (wanted.call, lambda call: or_(xdr.c.call_id == call, xdr.c.session_id == call)),
+        (wanted.since, lambda since: xdr.c.dated_at >= since),
+        (wanted.until, lambda until: xdr.c.dated_at < until),
+    ):
+        if value is not None:
+            yield condition(value)
 
 
 def _is_last_revision() -> Any:

@@ -24,6 +24,7 @@ _KINDS = (
     "client",
     "account",
     "block",
+    "xdr",
 )
 
 

@@ -152,7 +152,8 @@ def _changed_currencies(connection: Connection, before: Inventory, after: Desire
         if item.id is not None and item.fields["currency"] != before.clients[name].fields["currency"]
     }
     entry, session = tables.entry, tables.session
-    is_open = session.c.closed_at.is_(None)
+    # What has ended may hold money still, until somebody decides what it costs.
+    is_open = session.c.closed_at.is_(None) | (session.c.reserved != 0)
     with_money = union(
         select(entry.c.client_id).where(among(entry.c.client_id, changed)),
         select(session.c.client_id).where(is_open, among(session.c.client_id, changed)),

@@ -1,14 +1,16 @@
 """One client, as people and programs ask for him: all his fields, and where each comes from."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, literal, select
+from sqlalchemy import Connection, Row, literal, select, text
 
 from billing_core.admin.clients.client_list import ALL, told
 from billing_core.admin.definitions.client_fields import FIELDS
 from billing_core.admin.found import found_client
 from billing_core.admin.output import MASK, Record
+from billing_core.storage.held import HELD_LEGS
 from billing_core.storage.tables import account, client, reseller, template
 
 _OWN, _DEFAULT = "client", "default"
@@ -33,13 +35,20 @@ def shown(connection: Connection, name: str, *, with_origin: bool = False) -> Re
         "currency": row.currency,
         "role": found["role"],
         "version": row.changed_in,
-        "balance": {key: found[key] for key in _BALANCE},
+        "balance": {**{key: found[key] for key in _BALANCE}, "held": held(connection, row.id)},
         **_nested(fields),
         **{key: {"limit": found[key], "in_use": found[legs]} for key, legs in _LEGS.items()},
         "resellers": list(_resellers(connection, row.reseller_id)),
         "accounts": list(_accounts(connection, row.id)),
     }
     return {**record, "origin": _origin(connection, row)} if with_origin else record
+
+
+def held(connection: Connection, client_id: int) -> Decimal:
+    """Return what of the reserved money is kept for ended calls, until somebody decides what they cost."""
+    total = f"SELECT COALESCE(sum(reserved), 0) FROM ({HELD_LEGS}) AS held WHERE client_id = :id"  # noqa: S608
+    amount: Decimal = connection.execute(text(total), {"id": client_id}).scalar_one()
+    return amount
 
 
 def _nested(fields: Record) -> Record:

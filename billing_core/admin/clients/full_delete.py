@@ -41,6 +41,7 @@ class Belongings:
     live: Decimal
     fixed: Decimal
     reserved: Decimal
+    held: Decimal
     legs_up: int
     accounts: int
     entries: int
@@ -69,6 +70,7 @@ def belongings(connection: Connection, name: str) -> Belongings:
         balance["live"],
         balance["fixed"],
         balance["reserved"],
+        balance["held"],
         _legs_up(connection, shown["id"]),
         counts["account"],
         counts["entry"],
@@ -106,6 +108,12 @@ def full_delete(owner: Engine, name: str, author: Author, *, force: bool) -> Bel
             raise CommandError(
                 f'client "{name}" has {legs} legs up; wait for their end (see: billing calls), or remove him'
                 " with --force: what they cost is then charged to nobody"
+            )
+        if had.held and not force:
+            raise CommandError(
+                f'client "{name}" has calls that hold {plain(had.held)} {had.currency} until you decide'
+                " what they cost (see: billing xdrs --reason overrun), or remove it with --force: what they"
+                " cost is then charged to nobody"
             )
         removal.finish()
         changes = (Change("client", name, REMOVED, str(had), None, client_id),)

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,12 @@ def parser() -> ArgumentParser:
     }
     whole.add_argument("--config", default=Path("config"), **directory)
     whole.add_argument("--json", action="store_true", help="write one JSON document to stdout")
+    commands: dict[Words, ArgumentParser] = {}
     groups: dict[Words, Any] = {(): whole.add_subparsers(required=True, metavar="COMMAND")}
     for words, subcommand in SUBCOMMANDS.items():
         for length in range(1, len(words)):
             if words[:length] not in groups:
-                group = groups[words[: length - 1]].add_parser(words[length - 1], allow_abbrev=False)
-                groups[words[:length]] = group.add_subparsers(required=True, metavar="COMMAND")
+                groups[words[:length]] = _group(groups[words[: length - 1]], words[:length], commands)
         help = subcommand.help
         found = groups[words[:-1]].add_parser(words[-1], help=help, description=help, allow_abbrev=False)
         # These may also stand behind the subcommand, whichever way people write it.
@@ -80,4 +80,13 @@ def parser() -> ArgumentParser:
         for argument in subcommand.arguments:
             found.add_argument(*argument.names, **argument.settings)
         found.set_defaults(run=subcommand.run)
+        commands[words] = found
     return whole
+
+
+def _group(above: Any, words: Words, commands: Mapping[Words, ArgumentParser]) -> Any:
+    """Return what takes the subcommands of *words*, which may be a command by themselves."""
+    if own := commands.get(words):
+        return own.add_subparsers(required=False, metavar="COMMAND")
+    group = above.add_parser(words[-1], allow_abbrev=False)
+    return group.add_subparsers(required=True, metavar="COMMAND")

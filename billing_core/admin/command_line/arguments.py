@@ -83,7 +83,7 @@ PERIOD = (
     argument(
         "--since", "--from", dest="since", type=instant, metavar="T", help="only what is dated T or later"
     ),
-    argument("--to", dest="until", type=instant, metavar="T", help="only what is dated before T"),
+    argument("--to", "--until", dest="until", type=instant, metavar="T", help="only what is dated before T"),
 )
 CSV = argument(
     "--csv",

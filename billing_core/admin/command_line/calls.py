@@ -2,6 +2,7 @@
 
 from billing_core.admin.command_line.arguments import (
     CSV,
+    DRY_RUN,
     LIMIT,
     NEWEST,
     PERIOD,
@@ -10,6 +11,33 @@ from billing_core.admin.command_line.arguments import (
     Subcommands,
     argument,
     count,
+)
+
+REASONS = (
+    "no_account",
+    "no_rate",
+    "no_duration",
+    "implausible_duration",
+    "overrun",
+    "contradictory_time",
+)
+"""The values of `Unbillable`, which is not imported to read a command line."""
+
+_REASON = argument(
+    "--reason",
+    choices=REASONS,
+    help="only what could not be charged for this reason",
+)
+_NAS = argument("--nas", metavar="NAS", help="only of this switch")
+# One record by its id, or all that are selected.
+_DECIDED = (
+    argument("id", nargs="?", metavar="ID", help="the record's id, or as much of its beginning as is needed"),
+    _REASON,
+    _NAS,
+    *PERIOD,
+    argument("--client", metavar="NAME"),
+    argument("--yes", action="store_true", help="decide all that is selected without asking"),
+    DRY_RUN,
 )
 
 SUBCOMMANDS: Subcommands = {
@@ -33,6 +61,8 @@ SUBCOMMANDS: Subcommands = {
         (
             argument("--client", metavar="NAME"),
             argument("--unbillable", action="store_true", help="only what could not be charged"),
+            _REASON,
+            _NAS,
             argument("--call", metavar="ID", help="only this call id or session id"),
             *PERIOD,
             NEWEST,
@@ -40,9 +70,22 @@ SUBCOMMANDS: Subcommands = {
             CSV,
         ),
     ),
+    ("xdrs", "charge"): Subcommand(
+        "ledger.decision_commands.charge",
+        "Charge a record whose time cannot be true, or all that are selected",
+        (
+            *_DECIDED,
+            argument("--seconds", type=count, metavar="N", help="so long it lasted (default: as it told)"),
+        ),
+    ),
+    ("xdrs", "waive"): Subcommand(
+        "ledger.decision_commands.waive",
+        "Charge nothing for a record that could not be charged, or for all that are selected",
+        _DECIDED,
+    ),
     ("explain",): Subcommand(
         "calls.call_commands.explain_call",
         "Tell everything that decided on a call and its price",
-        (argument("call", metavar="CALL", help="a call id, session id or leg key in hexadecimal"),),
+        (argument("call", metavar="CALL", help="a call id, session id, leg key or record's id"),),
     ),
 }

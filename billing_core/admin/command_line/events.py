@@ -24,6 +24,7 @@ EVENT_KINDS = (
     "overrun",
     "over_grant",
     "contradictory_time",
+    "after_decision",
 )
 """The values of `EventKind`, which is not imported to read a command line."""
 

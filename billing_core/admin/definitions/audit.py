@@ -1,11 +1,12 @@
 """The audit: who changed which field of a definition, when, through what, from what to what."""
 
 import getpass
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import chain
 
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class has a small letter
 from sqlalchemy import Connection
 
 from billing_core.admin import bulk
@@ -21,6 +22,21 @@ class Author:
 
     who: str
     through: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A change that is none of definitions, and so has no version."""
+
+    at: datetime
+    who: str
+    through: str
+    object_kind: str
+    object_name: str
+    field: str
+    before: str | None
+    after: str | None
+    client_id: int | None
 
 
 Owners = Mapping[tuple[str, str, int | None], tuple[int | None, int | None]]
@@ -52,6 +68,15 @@ def write_audit(
     changes = chain(followed(_changed(diff, owners), len(diff.changes), step, progress), _changed_rates(diff))
     rows = ((*of_all, *values) for values in changes)
     bulk.insert_values(connection, tables.audit, _COLUMNS, rows)
+
+
+def insert_audit(cursor: Cursor, audited: Iterable[AuditRow]) -> None:
+    """Record changes in the transaction of *cursor*."""
+    cursor.executemany(
+        "INSERT INTO audit (at, who, through, object_kind, object_name, field, before, after, client_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [astuple(row) for row in audited],
+    )
 
 
 _COLUMNS = (

@@ -6,7 +6,9 @@ them, so that they are counted rather than taken for sound.
 
 from dataclasses import dataclass
 
+from billing_core.admin.calls.xdr_ids import ID_SQL
 from billing_core.admin.changes.counted import COUNTED_SCOPES
+from billing_core.storage.held import HELD
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ INVARIANTS = (
     Invariant(
         "reserved_is_the_sum_of_open_reservations",
         "balance",
-        _sum_of_sessions("reserved", "sum(reserved)", "state <= 1"),
+        _sum_of_sessions("reserved", "sum(reserved)", f"state <= 1 OR {HELD}"),
     ),
     Invariant(
         "in_use_counts_open_origination_legs",
@@ -123,7 +125,7 @@ INVARIANTS = (
         FROM session LEFT JOIN ({_LAST_XDRS}) AS last USING (leg_key, generation)
         WHERE (session.posted <> COALESCE(last.amount, 0) OR session.revision <> COALESCE(last.revision, 0))
             AND NOT (last.leg_key IS NULL AND {_WAS_DROPPED})
-        ORDER BY session.leg_key""",  # noqa: S608
+        ORDER BY session.leg_key, session.generation""",  # noqa: S608
         left_out=f"""
         SELECT count(*) FROM session LEFT JOIN ({_LAST_XDRS}) AS last USING (leg_key, generation)
         WHERE session.revision > 0 AND last.leg_key IS NULL AND {_WAS_DROPPED}""",  # noqa: S608
@@ -147,7 +149,9 @@ INVARIANTS = (
     Invariant(
         "ended_legs_reserve_nothing",
         "session",
-        "SELECT call_id, session_id, reserved FROM session WHERE state > 1 AND reserved <> 0",
+        f"""
+        SELECT call_id, session_id, reserved FROM session
+        WHERE state > 1 AND reserved <> 0 AND NOT COALESCE({HELD}, false)""",  # noqa: S608
     ),
     Invariant(
         "every_client_has_a_balance",
@@ -212,10 +216,10 @@ INVARIANTS = (
     Invariant(
         "open_reservations_are_covered",
         "balance",
-        """
+        f"""
         WITH latest AS (
             SELECT client_id, max(authorized_at) - interval '10 seconds' AS at FROM session
-            WHERE state <= 1 AND reserved > 0 AND authorized_at IS NOT NULL GROUP BY client_id
+            WHERE (state <= 1 OR {HELD}) AND reserved > 0 AND authorized_at IS NOT NULL GROUP BY client_id
         ), since AS (
             SELECT client_id, -sum(amount) AS spent FROM latest JOIN entry USING (client_id)
             WHERE entry.at >= latest.at AND amount < 0 GROUP BY client_id
@@ -229,7 +233,7 @@ INVARIANTS = (
                 SELECT FROM audit WHERE object_kind = 'client' AND object_name = client.name
                 AND field IN ('credit', 'postpaid') AND audit.at >= latest.at AND before IS NOT NULL
             )
-        ORDER BY client.id""",
+        ORDER BY client.id""",  # noqa: S608
         rule="I5",
     ),
     Invariant(
@@ -241,6 +245,13 @@ INVARIANTS = (
         WHERE closed_at IS NULL
             AND look_at < (SELECT max(last_heard_at) FROM session) - interval '1 hour' ORDER BY look_at""",
         rule="I6",
+    ),
+    Invariant(
+        "legs_are_priced_by_their_number",
+        "session",
+        f"""
+        SELECT {ID_SQL.format("session")} AS id, call_id, called, code FROM session
+        WHERE code IS NOT NULL AND NOT starts_with(called, code) ORDER BY leg_key, generation""",  # noqa: S608
     ),
     Invariant(
         "amounts_are_numbers",

@@ -1,6 +1,7 @@
 """What the subcommands of `billing` do that are about the ledger: book, list, rate again, drop months."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 
@@ -8,7 +9,7 @@ from billing_core.admin.database import Database
 from billing_core.admin.definitions.audit import operator
 from billing_core.admin.ledger import months, payments, transactions, verify
 from billing_core.admin.ledger.rerate import COLUMNS, Rerating, Scope, Summary
-from billing_core.admin.output import FAILED, OK, CommandError, Output, readable
+from billing_core.admin.output import FAILED, OK, CommandError, Output, Record, readable
 from billing_core.ledger import EntryKind
 from billing_core.money import plain
 from billing_core.storage import schema
@@ -151,21 +152,31 @@ def months_drop(arguments: Namespace, database: Database, output: Output) -> int
 _SHOWN_MAX = 20
 
 
+def _tell_found(what: str, found: Sequence[Record], output: Output) -> None:
+    for record in found[:_SHOWN_MAX]:
+        words = ", ".join(f"{key} {readable(value)}" for key, value in record.items())
+        output.error(f"{what}: {words}")
+    if (more := len(found) - _SHOWN_MAX) > 0:
+        output.error(f"{what}: ... and {more} more; --json shows all")
+
+
 def verify_all(arguments: Namespace, database: Database, output: Output) -> int:
-    """Check the rules of the money, and fail when one is broken."""
-    findings = verify.verify(database.engine)
+    """Check the rules of the money, and fail when one is broken.
+
+    What only looks like cheating is told, too, as a warning.
+    """
+    findings, warned = verify.verify(database.engine, database.limits)
     is_sound = not any(finding.differences for finding in findings)
     if output.is_json:
-        output.document({"ok": is_sound, "invariants": [finding.record() for finding in findings]})
+        found = {"invariants": [finding.record() for finding in findings]}
+        output.document({"ok": is_sound, **found, "warnings": [warning.record() for warning in warned]})
         return OK if is_sound else FAILED
     summary = [{**finding.record(), "differences": len(finding.differences)} for finding in findings]
     output.records(summary, ("invariant", "checked", "differences"))
     for finding in findings:
         if finding.left_out:
             output.say(f"{finding.invariant}: {finding.left_out} not checked, since their month was dropped")
-        for difference in finding.differences[:_SHOWN_MAX]:
-            words = ", ".join(f"{key} {readable(value)}" for key, value in difference.items())
-            output.error(f"{finding.invariant}: {words}")
-        if (more := len(finding.differences) - _SHOWN_MAX) > 0:
-            output.error(f"{finding.invariant}: ... and {more} more; --json shows all")
+        _tell_found(finding.invariant, finding.differences, output)
+    for warning in warned:
+        _tell_found(f"warning: {warning.warning}", warning.found, output)
     return OK if is_sound else FAILED

@@ -11,6 +11,7 @@ from billing_core.admin.fixed_balance import FIXED_PART
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, when_free
 from billing_core.admin.output import CommandError, Record
 from billing_core.ledger import EntryKind
+from billing_core.storage.held import HELD_LEGS
 from billing_core.storage.partitions import PARTITIONED, is_owner, month_of, next_month, partitions
 
 LIST_COLUMNS = ("month", "bytes", "state", "closed_at", "who")
@@ -130,6 +131,12 @@ def _refuse(connection: Connection, wanted: date) -> None:
     under_way = "SELECT count(*) FROM session WHERE closed_at IS NULL AND opened_at < :end"
     if legs := connection.execute(text(under_way), {"end": next_month(wanted)}).scalar_one():
         raise CommandError(f"month {name}: {legs} calls of it are under way; see `billing calls`")
+    held = f"SELECT count(*) FROM ({HELD_LEGS}) AS held WHERE {_BEFORE.format('closed_at')}"  # noqa: S608
+    if legs := connection.execute(text(held), {"end": next_month(wanted)}).scalar_one():
+        raise CommandError(
+            f"month {name}: {legs} calls of it hold money until you decide what they cost; see"
+            " `billing xdrs --reason overrun`"
+        )
 
 
 _CARRY = """

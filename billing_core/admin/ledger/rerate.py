@@ -15,19 +15,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from billing_core.admin.found import found_client
+from billing_core.admin.ledger.leg_turns import LegTurns
 from billing_core.admin.output import Record
 from billing_core.admin.rates.rates import unknown_rate_table
-from billing_core.books import Books, LegsRead
-from billing_core.catalogue import Catalogue
+from billing_core.books import Books
 from billing_core.ledger import EntryKind
 from billing_core.limits import Limits
 from billing_core.money import ZERO
-from billing_core.ports import StorageDownError, TurnConflictError
 from billing_core.rerating import Rerated, difference, owner, rerated
 from billing_core.session import Leg, Session
 from billing_core.settlement import rate_table_id
-from billing_core.storage.catalogue_reader import CatalogueReader
-from billing_core.storage.postgres import PostgresStorage, PostgresTurn
 from billing_core.xdr import Unbillable
 
 COLUMNS = (
@@ -45,7 +42,6 @@ COLUMNS = (
 )
 
 _BATCH = 50
-_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +89,8 @@ class Rerating:
 
     def __init__(self, url: str, scope: Scope, limits: Limits, *, is_dry: bool) -> None:
         """Rate the legs of *scope* again in the database at *url*; write nothing when *is_dry*."""
-        self._storage = PostgresStorage(url, "billing rerate")
-        self._catalogue = Catalogue()
-        self._reader = CatalogueReader(self._catalogue)
+        self._turns = LegTurns(url, "billing rerate", is_dry=is_dry)
+        self._catalogue = self._turns.catalogue
         self._scope = scope
         self._limits = limits
         self._is_dry = is_dry
@@ -107,8 +102,8 @@ class Rerating:
         Raises CommandError for a client or a rate table that is not known.
         """
         selected = _selected(connection, self._scope)
-        with closing(self._storage):
-            self._reader.read_all(self._storage.connection())
+        with closing(self._turns):
+            self._turns.read()
             tables = _with_children(connection, self._scope.table)
             candidates = (found for row in selected if (found := self._candidate(row, tables)))
             while batch := list(islice(candidates, _BATCH)):
@@ -130,31 +125,19 @@ class Rerating:
         return _Candidate(bytes(row.leg_key), row.generation, row.revision, reason, client_id)
 
     def _batch(self, batch: Sequence[_Candidate]) -> list[Record]:
-        for _ in range(_ATTEMPTS):
-            try:
-                with self._storage.turn() as turn:
-                    found = self._turn(turn, batch)
-            except TurnConflictError:
-                continue
-            if found is not None:
-                return self._counted(batch, found)
-            # Definitions have changed meanwhile: the newer ones count.
-            self._reader.read_all(self._storage.connection())
-        raise StorageDownError(f"the same legs met a conflict {_ATTEMPTS} times")
-
-    def _turn(self, turn: PostgresTurn, batch: Sequence[_Candidate]) -> list[tuple[Session, Rerated]] | None:
-        """Rate a batch again in one transaction; None if that was by definitions of the past."""
-        now = self._now()
-        keys = [item.leg_key for item in batch]
         client_ids = {item.client_id for item in batch if item.client_id is not None}
-        balances = {} if self._is_dry else turn.lock_balances(client_ids)
-        version, sessions = turn.sessions(keys)
-        if version != self._catalogue.version:
-            return None
-        books = Books(balances, LegsRead(frozenset(keys), sessions), {}, self._catalogue.clients)
+
+        def work(books: Books, now: datetime) -> list[tuple[Session, Rerated]]:
+            return self._rerated(books, batch, now)
+
+        return self._counted(batch, self._turns.done({item.leg_key for item in batch}, client_ids, work))
+
+    def _rerated(
+        self, books: Books, batch: Sequence[_Candidate], now: datetime
+    ) -> list[tuple[Session, Rerated]]:
         found = []
         for item in batch:
-            session = sessions.get((item.leg_key, item.generation))
+            session = books.sessions.get((item.leg_key, item.generation))
             if session is None or session.revision != item.revision:
                 self.summary.overtaken += 1
                 continue
@@ -164,15 +147,7 @@ class Rerating:
             found.append((session, again))
             if not again.is_kept and not self._is_dry:
                 books.put(again.session, now, again.xdr, EntryKind.CORRECTION)
-        if books.changes:
-            turn.record(books.changes)
         return found
-
-    def _now(self) -> datetime:
-        with self._storage.connection().cursor() as cursor:
-            cursor.execute("SELECT clock_timestamp()")
-            now: datetime = cursor.fetchall()[0][0]
-        return now
 
     def _counted(self, batch: Sequence[_Candidate], found: Sequence[tuple[Session, Rerated]]) -> list[Record]:
         reasons = {(item.leg_key, item.generation): item.reason for item in batch}

@@ -10,8 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from billing_core.admin.calls.xdr_ids import ID_SQL
 from billing_core.admin.ledger.invariants import INVARIANTS, Invariant
+from billing_core.admin.ledger.suspicions import SUSPICIONS, Suspicion
 from billing_core.admin.output import Record
+from billing_core.asked import asked_numbers
+from billing_core.credit_time import highest_cost
+from billing_core.limits import Limits
 from billing_core.money import DEFAULT_ROUNDING, ONE, ZERO, read_rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import billed_seconds, cost
@@ -21,9 +26,13 @@ from billing_core.xdr import XdrState
 RECOMPUTED = "amounts_are_the_cost_of_the_duration"
 SETTLED = "nothing_is_left_to_post"
 TOLD = "records_tell_what_was_heard"
+DEAREST = "open_legs_have_their_dearest_price"
 
 # Rules for which every leg is rated again, by their number; see `_wrong_price` and those below it.
 RATED_AGAIN = {RECOMPUTED: "I4", SETTLED: "I8", TOLD: "I10"}
+
+
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +56,68 @@ class Finding:
         }
 
 
-def verify(engine: Engine) -> list[Finding]:
-    """Check every invariant in one snapshot, which locks nothing."""
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What looks like cheating, or like a switch that is set up wrongly, although no sum is broken."""
+
+    warning: str
+    found: tuple[Record, ...]
+
+    def record(self) -> Record:
+        """Return the warning for a JSON document."""
+        return {"warning": self.warning, "found": list(self.found)}
+
+
+def verify(engine: Engine, limits: Limits = _LIMITS) -> tuple[list[Finding], list[Warned]]:
+    """Check every invariant in one snapshot, which locks nothing, and look for what is suspicious."""
     with engine.connect() as connection:
         snapshot = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        return [*(_finding(snapshot, invariant) for invariant in INVARIANTS), *_rated_again(snapshot)]
+        findings = [_finding(snapshot, invariant) for invariant in INVARIANTS]
+        findings += [_dearest(snapshot, limits), *_rated_again(snapshot)]
+        return findings, [_warned(snapshot, suspicion) for suspicion in SUSPICIONS]
+
+
+def _warned(connection: Connection, suspicion: Suspicion) -> Warned:
+    return Warned(suspicion.name, _rows(connection, suspicion.suspects))
+
+
+def _rows(connection: Connection, statement: str) -> tuple[Record, ...]:
+    return tuple(dict(row._mapping) for row in connection.execute(text(statement)))
 
 
 def _finding(connection: Connection, invariant: Invariant) -> Finding:
     counted = f"SELECT count(*) FROM {invariant.table}"  # noqa: S608 - one of the constants above
     checked = connection.execute(text(counted)).scalar_one()
-    differences = tuple(dict(row._mapping) for row in connection.execute(text(invariant.offenders)))
+    differences = _rows(connection, invariant.offenders)
     left_out = connection.execute(text(invariant.left_out)).scalar_one() if invariant.left_out else 0
     return Finding(invariant.name, checked, differences, invariant.rule, left_out)
 
 
+_OPEN_LEGS = f"""
+    SELECT {ID_SQL.format("session")} AS id, session.* FROM session
+    WHERE state <= 1 AND code IS NOT NULL ORDER BY leg_key, generation"""  # noqa: S608
+
+
+def _dearest(connection: Connection, limits: Limits) -> Finding:
+    """An open leg that was accepted for several numbers costs what the dearest of them does."""
+    checked = 0
+    found: list[Record] = []
+    for row in connection.execute(text(_OPEN_LEGS).execution_options(yield_per=1000)):
+        checked += 1
+        rate = _rate(row)
+        assert rate is not None, "a rate has a code and a price"
+        highest = highest_cost(rate, limits.max_call_seconds)
+        for asked in asked_numbers(row.asked):
+            cost_of_other = highest_cost(asked.rate, limits.max_call_seconds)
+            if cost_of_other > highest:
+                told = {"id": row.id, "call_id": row.call_id, "called": row.called, "asked": asked.number}
+                found.append({**told, "stated": highest, "found": cost_of_other})
+    return Finding(DEAREST, checked, tuple(found))
+
+
 # The rate that priced a leg is pinned in its session, as long as the session is of that generation.
 _RATED = f"""
-    SELECT session.call_id, session.session_id, session.posted, session.estimated,
+    SELECT session.call_id, session.session_id, session.posted, session.estimated, session.decided_seconds,
         {", ".join(f"session.{field.name} AS heard_{field.name}" for field in fields(Facts))},
         session.calling AS heard_calling, session.called AS heard_called,
         session.code, session.destination, session.price_per_minute, session.setup_fee,
@@ -73,7 +126,7 @@ _RATED = f"""
         xdr.state, xdr.duration_seconds, xdr.amount, xdr.billed_seconds, xdr.setup_at, xdr.connect_at,
         xdr.disconnect_cause, xdr.calling, xdr.called
     FROM session JOIN xdr USING (leg_key, generation, revision)
-    ORDER BY session.leg_key"""  # noqa: S608
+    ORDER BY session.leg_key, session.generation"""  # noqa: S608
 
 _CHARGED = {XdrState.RATED.value, XdrState.ESTIMATED.value}
 
@@ -154,6 +207,8 @@ _TOLD_AS_HEARD = ("setup_at", "connect_at", "disconnect_cause", "calling", "call
 
 
 def _heard_seconds(row: Row[Any], rate: Rate | None) -> int | None:
+    if row.decided_seconds is not None:
+        return int(row.decided_seconds)
     facts = Facts(*(row._mapping[f"heard_{field.name}"] for field in fields(Facts)))
     if row.estimated:
         return facts.known_seconds
