@@ -121,14 +121,8 @@ def hear(
     if not session.state.is_open and facts == session.facts and not is_back:
         return session
     after = replace(
-        session,
+        session if report.kind is Kind.FAILED else _bound(session, report),
         last_heard_at=now,
-        session_id=(session.session_id if session.is_heard else "")
-        or report.session_id
-        or session.session_id,
-        # A failed try has a callee of its own: its tag must not bind the leg to it.
-        tags=session.tags if report.kind is Kind.FAILED else _joined(session.tags, report.tags),
-        call_type=session.call_type or report.call_type,
         facts=facts,
         estimated=session.estimated and not facts.ended,
     )
@@ -164,8 +158,15 @@ def possible_seconds(session: Session, report: Report, limits: Limits, now: date
     return lasted + limits.overrun_slack_seconds if lasted >= 0 else None
 
 
-def _joined(known: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({*known, *told})) if told and told != known else known
+def _bound(session: Session, report: Report) -> Session:
+    """Return the leg with the names of its conversation; what only failed has a callee of its own."""
+    known = session.session_id if session.is_bound else ""
+    return replace(
+        session,
+        session_id=known or report.session_id or session.session_id,
+        tags=tuple(sorted({*session.tags, *report.tags})) if report.tags else session.tags,
+        call_type=session.call_type or report.call_type,
+    )
 
 
 def absorb(

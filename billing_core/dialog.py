@@ -10,7 +10,7 @@ from enum import IntEnum
 from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest
 from billing_core.call_name import is_own_name
-from billing_core.session import Session, State
+from billing_core.session import Session
 
 
 class Dialog(IntEnum):
@@ -48,7 +48,7 @@ def has_session(report: Report, leg: Session) -> bool:
 
 def has_tags(report: Report, leg: Session) -> bool:
     """Tell whether a record names the tags that bound the leg."""
-    return is_bound(leg) and bool(report.tags and leg.tags) and _are_of_one(report.tags, leg.tags)
+    return leg.is_bound and bool(report.tags and leg.tags) and _are_of_one(report.tags, leg.tags)
 
 
 def is_of_another_dialog(report: Report, leg: Session) -> bool:
@@ -64,19 +64,8 @@ def is_of_another_session(report: Report, leg: Session) -> bool:
     return bool(told and known) and told != known
 
 
-def is_bound(leg: Session) -> bool:
-    """Tell whether a record has bound the leg: a failed try says nothing of the conversation after it."""
-    return leg.is_heard and not has_only_failed(leg)
-
-
-def has_only_failed(leg: Session) -> bool:
-    """Tell whether nothing but a failure was heard of an ended leg."""
-    facts = leg.facts
-    return leg.state is State.CLOSED and facts.failed and not (facts.stopped or facts.answered)
-
-
 def _bound_session(leg: Session) -> str:
-    return leg.session_id if is_bound(leg) and is_own_name(leg.session_id, leg.call_id) else ""
+    return leg.session_id if leg.is_bound and is_own_name(leg.session_id, leg.call_id) else ""
 
 
 def _are_of_one(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -14,7 +14,6 @@ from billing_core.call_event import CallEventKind
 from billing_core.client import Account
 from billing_core.credit_time import highest_cost
 from billing_core.dialog import (
-    has_only_failed,
     has_session,
     has_tags,
     is_linked,
@@ -109,7 +108,7 @@ def _told_by_parties(sought: Sought, rest: Sequence[Session], legs: Sequence[Ses
     """Return which leg a record is of that no name of a dialog tells, of *rest* as far as it can be."""
     report = sought.report
     names_number = bool(report.called) and not report.numbers_change
-    found = list(_by_number(sought, rest)) if names_number else _not_over(sought, rest)
+    found = list(_by_number(sought, rest)) if names_number else _talked(sought, rest)
     own = _of_payer(sought, found, legs)
     if own:
         return _picked(sought, own, Evidence.NUMBER if names_number else Evidence.ACCOUNT)
@@ -124,9 +123,11 @@ def _by_number(sought: Sought, legs: Sequence[Session]) -> Iterator[Session]:
     yield from called or (leg for leg in legs if sought.parties(leg).hang_up(leg))
 
 
-def _not_over(sought: Sought, legs: Sequence[Session]) -> list[Session]:
-    """Return the legs that may still be heard of by a record that names no number."""
-    return [leg for leg in legs if leg.state is not State.CLOSED or repeats(leg, sought.report)]
+def _talked(sought: Sought, legs: Sequence[Session]) -> list[Session]:
+    """Return the legs that a record without a number may be of: none that failed, but the payer's own."""
+    payer = sought.payer
+    own = payer.id if payer else None
+    return [leg for leg in legs if not leg.has_only_failed or leg.account_id == own]
 
 
 def _of_payer(sought: Sought, found: Sequence[Session], legs: Sequence[Session]) -> Sequence[Session]:
@@ -144,12 +145,13 @@ def _beside(sought: Sought, legs: Sequence[Session]) -> Session | None:
     """
     report, payer = sought.report, sought.payer
     if report.numbers_change:
-        talked = [leg for leg in legs if not has_only_failed(leg)]
-        own = [leg for leg in talked if payer is None or leg.account_id == payer.id]
-        return min(own, key=lambda leg: -_cost(leg), default=None)
-    if any(sought.parties(leg).call(leg) for leg in legs):
+        found = _talked(sought, legs)
+    elif any(sought.parties(leg).call(leg) for leg in legs):
         return None
-    return next((leg for leg in legs if sought.parties(leg).hang_up(leg)), None)
+    else:
+        found = [leg for leg in legs if sought.parties(leg).hang_up(leg)]
+    own = [leg for leg in found if payer and leg.account_id == payer.id]
+    return max(own or found, key=lambda leg: (leg.state.is_open, leg.last_heard_at), default=None)
 
 
 def _picked(sought: Sought, legs: Sequence[Session], evidence: Evidence) -> Finding:

@@ -178,6 +178,17 @@ class Session:
         return self.state in (State.ACTIVE, State.CLOSED)
 
     @property
+    def has_only_failed(self) -> bool:
+        """Tell whether nothing but a failure was heard of an ended leg."""
+        facts = self.facts
+        return self.state is State.CLOSED and facts.failed and not (facts.stopped or facts.answered)
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether a record has bound it: a failed try says nothing of the conversation after it."""
+        return self.is_heard and not self.has_only_failed
+
+    @property
     def counted(self) -> bool:
         """Tell whether the leg holds a place of its client's capacity."""
         return self.state.is_open and self.client_id is not None and self.leg is not Leg.FURTHER
