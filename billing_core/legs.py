@@ -149,7 +149,7 @@ def _beside(sought: Sought, legs: Sequence[Session]) -> Session | None:
     elif any(sought.parties(leg).call(leg) for leg in legs):
         return None
     else:
-        found = [leg for leg in legs if sought.parties(leg).hang_up(leg)]
+        found = [leg for leg in legs if sought.parties(leg).hang_up_beside(leg)]
     own = [leg for leg in found if payer and leg.account_id == payer.id]
     return max(own or found, key=lambda leg: (leg.state.is_open, leg.last_heard_at), default=None)
 

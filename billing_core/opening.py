@@ -143,7 +143,11 @@ def bound(leg: Session, named: Set[str]) -> Session:
     if leg.is_heard or leg.rate is None or leg.called in named:
         return leg
     chosen = next((item for item in asked_numbers(leg.asked) if item.number in named), None)
-    return replace(leg, called=chosen.number, rate=chosen.rate, asked=None) if chosen else leg
+    if chosen is None:
+        return leg
+    others = [item for item in asked_numbers(leg.asked) if item is not chosen]
+    asked = asked_text([*others, Asked(leg.called, leg.rate)])
+    return replace(leg, called=chosen.number, rate=chosen.rate, asked=asked)
 
 
 def _patience(request: AuthorizationRequest, outcome: Authorized, limits: Limits) -> timedelta:

@@ -25,6 +25,11 @@ class Parties:
         """Tell whether the callee ends the call: some proxies tell the parties of its BYE the other way."""
         return self.report.ends and bool(self._forms(self.report.calling) & numbers(leg))
 
+    def hang_up_beside(self, leg: Session) -> bool:
+        """Tell whether the callee ends another conversation that *leg* was asked for."""
+        asked = {item.number for item in asked_numbers(leg.asked)}
+        return self.report.ends and bool(self._forms(self.report.calling) & (numbers(leg) | asked))
+
     def named(self, leg: Session) -> set[str]:
         """Return the numbers of *leg* that the record names."""
         told = self._forms(self.report.called)
@@ -39,6 +44,6 @@ class Parties:
 
 
 def numbers(leg: Session) -> set[str]:
-    """Return the numbers that a leg was opened or asked for, in their normal form."""
-    asked: Iterable[str] = (item.number for item in asked_numbers(leg.asked))
+    """Return the numbers that a leg is for, in their normal form: until it is bound, all it was asked for."""
+    asked: Iterable[str] = () if leg.is_bound else (item.number for item in asked_numbers(leg.asked))
     return {normalise(leg.called) or leg.called, *asked}
