@@ -36,7 +36,11 @@ def repeats(leg: Session, report: Report) -> bool:
 def repeats_dates(leg: Session, report: Report) -> bool:
     """Tell whether a repetition has dates of its own that are the leg's: then nothing else can be meant."""
     facts = leg.facts
-    pairs = ((facts.connect_at, report.connect_at), (facts.disconnect_at, report.disconnect_at))
+    pairs = (
+        (facts.connect_at, report.connect_at),
+        (facts.disconnect_at, report.disconnect_at),
+        (facts.stop_event_at, report.event_at),
+    )
     return repeats(leg, report) and any(known is not None and known == told for known, told in pairs)
 
 

@@ -33,6 +33,8 @@ POLICIES = {
 }
 IGNORED = "slice, ignored"
 """The line of a switch that takes Disconnect-Requests, and ends no call for them."""
+CHEATED = "{}, cheated"
+"""The lines of callers who open twins of each call under its call id, again and again, and let them fail."""
 COUNTS = (1, 2, 5, 10, 50, 200)
 SEEDS = 20
 PAID = Decimal(10)
@@ -40,6 +42,7 @@ MEAN_SECONDS = 180
 ARRIVAL_SECONDS = 60
 SWEEP_SECONDS = 10.0
 DISCONNECT_SECONDS = 2.0
+TWIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,17 @@ class _Agenda:
             action()
 
 
-def crowd(seed: int, concurrency: Concurrency, count: int, reaction_seconds: float | None = 0.0) -> Crowd:
+def crowd(
+    seed: int,
+    concurrency: Concurrency,
+    count: int,
+    reaction_seconds: float | None = 0.0,
+    *,
+    cheats: bool = False,
+) -> Crowd:
     """Let *count* calls begin within a minute and last as chance wants, three minutes on average.
 
-    The switch ends one *reaction_seconds* after it was asked to, None: never.
+    The switch ends one *reaction_seconds* after it was asked to, None: never. With *cheats* callers open twins.
     """
     chance, agenda = random.Random(seed), _Agenda()
     client = replace(ALICE, concurrency=concurrency)
@@ -108,6 +118,13 @@ def crowd(seed: int, concurrency: Concurrency, count: int, reaction_seconds: flo
             chance.random() * ARRIVAL_SECONDS,
             partial(switch.place, "alice", "442071234567", 0, wanted, has_vendor=False),
         )
+
+    def cheat() -> None:
+        for call in [call for call in switch.calls if call.granted_seconds and not call.ended]:
+            switch.cheat(call)
+
+    if cheats:
+        agenda.every(TWIN_SECONDS, 600, cheat)
 
     def disconnect() -> None:
         for key, _ in list(storage.disconnects):
@@ -137,16 +154,36 @@ def _most_at_once(switch: Nas) -> int:
     return max(sum(began <= moment <= ended for began, ended in spans) for moment, _ in spans)
 
 
+def _lines() -> dict[str, Callable[[int, int], Crowd]]:
+    def fair(concurrency: Concurrency, seed: int, count: int) -> Crowd:
+        return crowd(seed, concurrency, count)
+
+    def cheated(concurrency: Concurrency, seed: int, count: int) -> Crowd:
+        return crowd(seed, concurrency, count, cheats=True)
+
+    def ignored(seed: int, count: int) -> Crowd:
+        return crowd(seed, POLICIES["slice, seconds = 60"], count, reaction_seconds=None)
+
+    found: dict[str, Callable[[int, int], Crowd]] = {
+        name: partial(fair, concurrency) for name, concurrency in POLICIES.items()
+    }
+    found[IGNORED] = ignored
+    return found | {CHEATED.format(name): partial(cheated, item) for name, item in POLICIES.items()}
+
+
+LINES = _lines()
+"""What makes each line of the table, by its name."""
+
+
 def table(counts: Sequence[int] = COUNTS) -> list[str]:
     """Return what each policy does to so many calls, as lines of Markdown."""
     lines = [
         "| policy | calls wanted | granted | refused | shortened | money talked away | worst overspend |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    settings = [(name, concurrency, 0.0) for name, concurrency in POLICIES.items()]
-    for name, concurrency, reaction_seconds in [*settings, (IGNORED, POLICIES["slice, seconds = 60"], None)]:
+    for name, run in LINES.items():
         for count in counts:
-            runs = [crowd(seed, concurrency, count, reaction_seconds) for seed in range(SEEDS)]
+            runs = [run(seed, count) for seed in range(SEEDS)]
             granted, refused, shortened, used = (
                 sum(values) / SEEDS
                 for values in zip(

@@ -158,6 +158,39 @@ class Nas:
         )
         self._send(asked, lambda outcome: self._decided(call, outcome))
 
+    def cheat(self, call: Call) -> None:
+        """Open twins of a call under its call id, in sessions of their own: barred, busy, cancelled."""
+        for twin, number in (("barred", "999"), ("busy", call.number), ("cancelled", call.number)):
+            session_id = f"{twin} of {call.call_id}"
+            asked = a_request(
+                call.call_id,
+                nas=self.name,
+                nas_box=self.name,
+                leg_key=call.key,
+                session_id=session_id,
+                name=call.caller,
+                credential=Password("secret"),
+                called=number,
+                sends_start=self.character.sends_start,
+                can_disconnect=self.character.can_disconnect,
+            )
+            self._send(asked, lambda _, session_id=session_id: self._fail(call, session_id))
+
+    def _fail(self, call: Call, session_id: str) -> None:
+        told = a_report(
+            Kind.FAILED,
+            call.call_id,
+            nas=self.name,
+            nas_box=self.name,
+            leg_keys=(call.key,),
+            session_id=session_id,
+            name=call.caller,
+            ip=None,
+            called=call.number,
+            event_at=self._event_at(),
+        )
+        self._send(told, lambda _: None)
+
     def hang_up(self, key: bytes) -> None:
         """Obey a Disconnect-Request for the call of that name, or ignore it."""
         reaction_seconds = self.character.reaction_seconds
