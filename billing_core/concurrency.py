@@ -149,22 +149,16 @@ def taken_again(session: Session, client: Client, balance: Balance, *, can_disco
 
     What is short may be topped up, like a slice, where the switch ends calls when asked to.
     """
-    rate, granted, policy = session.rate, session.credit_time_seconds, client.concurrency.policy
+    rate, granted = session.rate, session.credit_time_seconds
     money = payable(client, usable(client, balance))
-    if rate is None or granted is None or money is None or client.postpaid or policy is Policy.NONE:
+    holds_nothing = client.postpaid or client.concurrency.policy is Policy.NONE
+    if rate is None or granted is None or money is None or holds_nothing:
         return Renewal(session, ran_dry=False)
-    is_slice = policy is Policy.SLICE and can_disconnect
-    wanted = min(granted, _slice_seconds(client.concurrency, rate)) if is_slice else granted
-    paid = credit_time(rate, max(money, ZERO), wanted)
-    is_short = paid < wanted
-    after = replace(
-        session,
-        reserved=highest_cost(rate, paid),
-        reserved_seconds=None if is_short and not can_disconnect else paid,
-    )
-    return Renewal(
-        replace(after, look_at=renewal_at(after, client.concurrency)) if is_slice else after, is_short
-    )
+    paid = credit_time(rate, max(money, ZERO), granted)
+    is_short = paid < granted
+    reserved_seconds = None if is_short and not can_disconnect else paid
+    after = replace(session, reserved=highest_cost(rate, paid), reserved_seconds=reserved_seconds)
+    return Renewal(after, is_short)
 
 
 def _paid_until(session: Session) -> datetime:

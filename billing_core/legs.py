@@ -21,7 +21,7 @@ from billing_core.dialog import (
     is_of_another_session,
 )
 from billing_core.money import ZERO
-from billing_core.parties import Parties
+from billing_core.parties import Parties, is_number
 from billing_core.repetition import is_of_earlier, opens_another, repeats, repeats_dates
 from billing_core.session import Session, State
 
@@ -107,7 +107,7 @@ _SURE = ((Evidence.CLASS, is_linked), (Evidence.SESSION, has_session), (Evidence
 def _told_by_parties(sought: Sought, rest: Sequence[Session], legs: Sequence[Session]) -> Finding:
     """Return which leg a record is of that no name of a dialog tells, of *rest* as far as it can be."""
     report = sought.report
-    names_number = bool(report.called) and not report.numbers_change
+    names_number = is_number(report.called) and not report.numbers_change
     found = list(_by_number(sought, rest)) if names_number else _talked(sought, rest)
     own = _of_payer(sought, found, legs)
     if own:
@@ -127,7 +127,8 @@ def _talked(sought: Sought, legs: Sequence[Session]) -> list[Session]:
     """Return the legs that a record without a number may be of: none that failed, but the payer's own."""
     payer = sought.payer
     own = payer.id if payer else None
-    return [leg for leg in legs if not leg.has_only_failed or leg.account_id == own]
+    fails = sought.report.kind is Kind.FAILED
+    return [leg for leg in legs if fails or not leg.has_only_failed or leg.account_id == own]
 
 
 def _of_payer(sought: Sought, found: Sequence[Session], legs: Sequence[Session]) -> Sequence[Session]:
@@ -243,5 +244,5 @@ def _is_other_side(sought: Sought, leg: Session) -> bool:
         return False
     if report.tags and leg.tags and is_of_another_dialog(report, leg):
         return False
-    names_leg = not report.called or report.numbers_change or sought.names(leg)
+    names_leg = not is_number(report.called) or report.numbers_change or sought.names(leg)
     return is_of_another_session(report, leg) and names_leg

@@ -43,6 +43,11 @@ class Parties:
         return {form for form in told if form is not None}
 
 
+def is_number(text: str) -> bool:
+    """Tell whether *text* is a number that a call can be told by; some proxies name a party instead."""
+    return normalise(text) is not None
+
+
 def numbers(leg: Session) -> set[str]:
     """Return the numbers that a leg is for, in their normal form: until it is bound, all it was asked for."""
     asked: Iterable[str] = () if leg.is_bound else (item.number for item in asked_numbers(leg.asked))

@@ -127,10 +127,10 @@ def _kept(
     now: datetime,
 ) -> Session:
     """Record what has become of the leg; one that comes back takes its money again."""
-    if known is not None and _is_back(known, heard):
-        return books.take_again(heard, now, can_disconnect=report.can_disconnect)
     if is_sliced(heard):
         return books.renew(heard, limits, now, can_disconnect=report.can_disconnect)
+    if known is not None and _is_back(known, heard):
+        return books.take_again(heard, now, can_disconnect=report.can_disconnect)
     books.put(heard, now, xdr)
     return heard
 

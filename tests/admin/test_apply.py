@@ -53,7 +53,7 @@ def test_a_new_client_is_there_with_an_empty_balance(billing: Billing) -> None:
     assert billing.apply(ONE_CLIENT).code == 0
 
     shown = billing("clients", "show", "Customer A", "--json").document
-    assert shown["balance"] == {"available": "10.00", "live": "0", "fixed": "0", "reserved": "0"}
+    assert shown["balance"] == {"available": "10.00", "live": "0", "fixed": "0", "reserved": "0", "held": "0"}
     assert (shown["status"], shown["currency"], shown["timezone"]) == ("active", "EUR", "UTC")
     assert [account["name"] or account["ip"] for account in shown["accounts"]] == ["alice", "192.0.2.1"]
 

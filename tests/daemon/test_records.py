@@ -95,13 +95,25 @@ def test_a_failed_record_closes_a_call_without_charge_p_101(daemon: Daemon) -> N
     client, call = daemon.client(), new_call()
     with daemon.switch() as switch:
         switch.ask(switch.access(user=client, call=call))
-        switch.ask(switch.record(START, call, user=client))
         answer = switch.ask(switch.record(FAILED, call, user=client))
 
     assert answer.code is Code.ACCOUNTING_RESPONSE
     assert daemon.billing.money(client) == ("0", "0", 0)
     [xdr] = daemon.billing.xdrs(call)
     assert (short(xdr["amount"]), xdr["duration_seconds"]) == ("0", 0)
+
+
+def test_a_failed_record_ends_no_call_that_was_answered(daemon: Daemon) -> None:
+    client, call = daemon.client(), new_call()
+    with daemon.switch() as switch:
+        switch.ask(switch.access(user=client, call=call))
+        switch.ask(switch.record(START, call, user=client))
+        switch.ask(switch.record(FAILED, call, user=client))
+        under_way = daemon.billing.money(client)
+        switch.ask(switch.record(STOP, call, user=client, seconds=61))
+
+    assert under_way == ("0", "10", 1)
+    assert daemon.billing.money(client) == ("-0.61", "0", 0)
 
 
 @pytest.mark.parametrize("kind", [ON, OFF], ids=["on", "off"])

@@ -92,7 +92,7 @@ def crowd(
 ) -> Crowd:
     """Let *count* calls begin within a minute and last as chance wants, three minutes on average.
 
-    The switch ends one *reaction_seconds* after it was asked to, None: never. With *cheats* callers open twins.
+    The switch ends one *reaction_seconds* after it was asked to, None: never. Who *cheats* opens twins.
     """
     chance, agenda = random.Random(seed), _Agenda()
     client = replace(ALICE, concurrency=concurrency)
