@@ -21,7 +21,7 @@ from billing_core.dialog import (
     is_of_another_session,
 )
 from billing_core.money import ZERO
-from billing_core.parties import Parties, is_number
+from billing_core.parties import Parties
 from billing_core.repetition import is_of_earlier, opens_another, repeats, repeats_dates
 from billing_core.session import Session, State
 
@@ -107,7 +107,7 @@ _SURE = ((Evidence.CLASS, is_linked), (Evidence.SESSION, has_session), (Evidence
 def _told_by_parties(sought: Sought, rest: Sequence[Session], legs: Sequence[Session]) -> Finding:
     """Return which leg a record is of that no name of a dialog tells, of *rest* as far as it can be."""
     report = sought.report
-    names_number = is_number(report.called) and not report.numbers_change
+    names_number = not report.numbers_change and any(sought.parties(leg).tell_number for leg in legs)
     found = list(_by_number(sought, rest)) if names_number else _talked(sought, rest)
     own = _of_payer(sought, found, legs)
     if own:
@@ -244,5 +244,6 @@ def _is_other_side(sought: Sought, leg: Session) -> bool:
         return False
     if report.tags and leg.tags and is_of_another_dialog(report, leg):
         return False
-    names_leg = not is_number(report.called) or report.numbers_change or sought.names(leg)
+    tells_number = sought.parties(leg).tell_number and not report.numbers_change
+    names_leg = not tells_number or sought.names(leg)
     return is_of_another_session(report, leg) and names_leg

@@ -16,6 +16,11 @@ class Parties:
     report: Report
     tech_prefix: str
 
+    @property
+    def tell_number(self) -> bool:
+        """Tell whether what was called is a number; some proxies name a party when the callee hangs up."""
+        return bool(self._forms(self.report.called))
+
     def call(self, leg: Session) -> bool:
         """Tell whether the record names the number of *leg* as the called one."""
         called = self.report.called
@@ -41,11 +46,6 @@ class Parties:
         """Return what *number* may mean: with or without the tech prefix."""
         told = (normalise(number), normalise(number.removeprefix(self.tech_prefix)))
         return {form for form in told if form is not None}
-
-
-def is_number(text: str) -> bool:
-    """Tell whether *text* is a number that a call can be told by; some proxies name a party instead."""
-    return normalise(text) is not None
 
 
 def numbers(leg: Session) -> set[str]:
