@@ -1,11 +1,13 @@
 """The Class attribute of an Accept: a signed name of the leg, which the switch hands back in accounting.
 
-RFC 2865 section 5.25 makes it opaque to the switch. It is 30 octets: a version, the leg's key and generation,
-and a signature with the NAS's own key, so that no other switch can name the leg. Calls that began under the
-version before name no generation.
+RFC 2865 section 5.25 makes it opaque to the switch. It is text, since some switches hand back nothing else: a
+version, and in Base64 the leg's key, its generation and a signature with the NAS's own key, so that no other
+switch can name the leg. Calls that began under the version before name no generation, in plain octets.
 """
 
 import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
 from collections.abc import Iterable
 
 from billing_core.session import LegId
@@ -20,7 +22,9 @@ _SIGNATURE_OCTETS = 8
 def class_of(leg: LegId, nas: Nas) -> bytes:
     """Return the Class that names the leg."""
     key, generation = leg
-    return _signed(_VERSION + key + generation.to_bytes(_GENERATION_OCTETS), nas)
+    named = key + generation.to_bytes(_GENERATION_OCTETS)
+    # 28 octets: two characters of padding, which say nothing.
+    return _VERSION + urlsafe_b64encode(named + _signature(_VERSION + named, nas)).rstrip(b"=")
 
 
 def linked_leg(classes: Iterable[bytes], nas: Nas) -> tuple[bytes, int | None] | None:
@@ -29,11 +33,16 @@ def linked_leg(classes: Iterable[bytes], nas: Nas) -> tuple[bytes, int | None] |
 
 
 def _verified(value: bytes, nas: Nas) -> tuple[bytes, int | None] | None:
-    named = value[:-_SIGNATURE_OCTETS]
-    if not hmac.compare_digest(value, _signed(named, nas)):
+    version, told = value[:2], value[2:]
+    try:
+        octets = urlsafe_b64decode(told + b"==") if version == _VERSION else told
+    except (Base64Error, ValueError):
         return None
-    key, generation = named[2 : 2 + _KEY_OCTETS], named[2 + _KEY_OCTETS :]
-    match named[:2], len(key), len(generation):
+    named, signature = octets[:-_SIGNATURE_OCTETS], octets[-_SIGNATURE_OCTETS:]
+    if not hmac.compare_digest(signature, _signature(version + named, nas)):
+        return None
+    key, generation = named[:_KEY_OCTETS], named[_KEY_OCTETS:]
+    match version, len(key), len(generation):
         case (b"L2", 16, 4):
             return key, int.from_bytes(generation)
         case (b"L1", 16, 0):
@@ -41,5 +50,5 @@ def _verified(value: bytes, nas: Nas) -> tuple[bytes, int | None] | None:
     return None
 
 
-def _signed(named: bytes, nas: Nas) -> bytes:
-    return named + hmac.digest(nas.signing_key, named, "sha256")[:_SIGNATURE_OCTETS]
+def _signature(named: bytes, nas: Nas) -> bytes:
+    return hmac.digest(nas.signing_key, named, "sha256")[:_SIGNATURE_OCTETS]
