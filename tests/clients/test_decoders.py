@@ -96,7 +96,7 @@ def by_number(vendor: int, number: int) -> str:
 
 
 REPLIES = {
-    "accept": (Code.ACCESS_ACCEPT, lambda nas: accept_attributes(ACCEPTED, bytes(range(16)), nas)),
+    "accept": (Code.ACCESS_ACCEPT, lambda nas: accept_attributes(ACCEPTED, (bytes(range(16)), 0), nas)),
     "who": (Code.ACCESS_ACCEPT, lambda nas: authenticated_attributes(WHO, nas)),
     "no money": (Code.ACCESS_REJECT, lambda nas: reject_attributes(Denial.NO_MONEY, nas)),
     "capacity": (Code.ACCESS_REJECT, lambda nas: reject_attributes(Denial.CAPACITY_CLIENT, nas)),
@@ -116,7 +116,7 @@ def test_freeradius_reads_our_replies_as_we_read_them(dialect: str, reply: str) 
 
 
 def test_freeradius_reads_an_accept_of_the_cisco_dialect_word_by_word() -> None:
-    attributes = accept_attributes(ACCEPTED, bytes(16), switch("cisco"))
+    attributes = accept_attributes(ACCEPTED, (bytes(16), 0), switch("cisco"))
 
     _, lines = exchange("auth", ['User-Name = "alice"'], Code.ACCESS_ACCEPT, attributes)
 
