@@ -120,21 +120,29 @@ def hear(
     is_back = session.state is State.RELEASED or (has_failed and report.tells_answer)
     if not session.state.is_open and facts == session.facts and not is_back:
         return session
-    after = replace(
-        session if report.kind is Kind.FAILED else _bound(session, report),
-        last_heard_at=now,
-        facts=facts,
-        estimated=session.estimated and not facts.ended,
-    )
-    if report.ends and (session.state is not State.CLOSED or session.reserved):
-        closed_at = session.closed_at if session.state is State.CLOSED else now
-        held = session.reserved if facts.is_overrun and session.decided_seconds is None else ZERO
-        return replace(after, state=State.CLOSED, closed_at=closed_at, reserved=held)
-    if not report.ends and (session.state is State.RESERVED or is_back):
+    state, closed_at = session.state, session.closed_at
+    look_at, reserved = session.look_at, session.reserved
+    if report.ends and (state is not State.CLOSED or reserved):
+        closed_at = closed_at if state is State.CLOSED else now
+        reserved = reserved if facts.is_overrun and session.decided_seconds is None else ZERO
+        state = State.CLOSED
+    elif not report.ends and (state is State.RESERVED or is_back):
+        state, closed_at = State.ACTIVE, None
         granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
         look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
-        return replace(after, state=State.ACTIVE, closed_at=None, look_at=look_at)
-    return after
+    session_id, tags, call_type = _names(session, report)
+    return session.changed(
+        state=state,
+        closed_at=closed_at,
+        look_at=look_at,
+        last_heard_at=now,
+        session_id=session_id,
+        tags=tags,
+        call_type=call_type,
+        facts=facts,
+        reserved=reserved,
+        estimated=session.estimated and not facts.ended,
+    )
 
 
 def possible_seconds(session: Session, report: Report, limits: Limits, now: datetime) -> int | None:
@@ -158,15 +166,16 @@ def possible_seconds(session: Session, report: Report, limits: Limits, now: date
     return lasted + limits.overrun_slack_seconds if lasted >= 0 else None
 
 
-def _bound(session: Session, report: Report) -> Session:
-    """Return the leg with the names of its conversation; what only failed has a callee of its own."""
+def _names(session: Session, report: Report) -> tuple[str, tuple[str, ...], str]:
+    """Return what names the conversation now: session id, tags, and the side that it is seen from.
+
+    What only failed has a callee of its own, so it names nothing.
+    """
+    if report.kind is Kind.FAILED:
+        return session.session_id, session.tags, session.call_type
     known = session.session_id if session.is_bound else ""
-    return replace(
-        session,
-        session_id=known or report.session_id or session.session_id,
-        tags=tuple(sorted({*session.tags, *report.tags})) if report.tags else session.tags,
-        call_type=session.call_type or report.call_type,
-    )
+    tags = tuple(sorted({*session.tags, *report.tags})) if report.tags else session.tags
+    return known or report.session_id or session.session_id, tags, session.call_type or report.call_type
 
 
 def absorb(

@@ -1,6 +1,7 @@
 """The name of a call, written in one way: switches group a GUID's digits, and case them, as they like."""
 
 import re
+from functools import lru_cache
 
 _GUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _GROUPS = re.compile(r"[0-9a-f]{1,8}(?: [0-9a-f]{1,8}){3}", re.ASCII)
@@ -34,6 +35,7 @@ def is_guid(text: str) -> bool:
     return _GUID.fullmatch(call_name(text)) is not None
 
 
+@lru_cache(maxsize=1024)
 def is_own_name(session_id: str, call_id: str) -> bool:
     """Tell whether *session_id* says more than which call it is: some switches send the call's id again."""
     return bool(session_id) and call_name(session_id) != call_name(call_id)

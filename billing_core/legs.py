@@ -94,8 +94,9 @@ def reported(sought: Sought, legs: Sequence[Session]) -> Finding:
     rest = [leg for leg in legs if not is_of_another_dialog(report, leg)]
     for evidence, tells in _SURE:
         if found := [leg for leg in rest if tells(report, leg)]:
-            # Of a call that was forwarded there may be a leg for each number.
-            return _picked(sought, [leg for leg in found if sought.names(leg)] or found, evidence)
+            if len(found) > 1:  # Of a call that was forwarded there may be a leg for each number.
+                found = [leg for leg in found if sought.names(leg)] or found
+            return _picked(sought, found, evidence)
     if any(_is_other_side(sought, leg) for leg in legs):
         return Finding(None, is_further=True)
     return _told_by_parties(sought, rest, legs)
@@ -206,6 +207,8 @@ def _likeliest(legs: Sequence[Session], report: Report) -> Session:
 
     A Stop or an Interim looks for a leg that has begun first, where one has.
     """
+    if len(legs) == 1:
+        return legs[0]
     wants_bound = report.kind in (Kind.STOP, Kind.INTERIM) and any(leg.is_heard for leg in legs)
     return min(legs, key=lambda leg: (not leg.state.is_open, leg.is_heard is not wants_bound, -_cost(leg)))
 

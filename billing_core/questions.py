@@ -111,7 +111,8 @@ def _decided(
     if isinstance(outcome, Denied):
         books.changes.refusals.append(decision.refused(request, outcome, candidate.rate, seen, now))
         return outcome
-    outcome = replace(outcome, generation=generation)
+    if generation:
+        outcome = replace(outcome, generation=generation)
     text = decision.accepted(request, outcome, seen, now)
     books.put(granted(request, outcome, known, limits, now, text), now)
     return outcome

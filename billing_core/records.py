@@ -65,7 +65,7 @@ def recorded(
     if known is None:
         report, account = _own(report, account, found.beside, catalogue)
         session = opened(report, account, books.next_generation(report.leg_keys[0]), limits, now)
-    elif report.kind is Kind.FAILED:
+    elif report.kind is Kind.FAILED or known.asked is None:
         session = known  # A try that failed tells nothing of the number that will be talked to.
     else:
         session = bound(known, sought.parties(known).named(known))
@@ -174,8 +174,8 @@ def _happened(
     if before is None or found.is_repetition:
         return
     is_first = not before.is_heard and after.is_heard and before.authorized_at is not None
-    names_other = bool(report.called) and not sought.names(before)
-    if is_first and names_other and found.evidence.is_sure and not report.numbers_change:
+    may_differ = is_first and found.evidence.is_sure and report.called and not report.numbers_change
+    if may_differ and not sought.names(before):
         yield CallEventKind.NUMBER_DIFFERS
     if _is_back(before, after):
         yield CallEventKind.LATE_START

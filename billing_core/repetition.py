@@ -21,10 +21,11 @@ def repeats(leg: Session, report: Report) -> bool:
     Its own dates must not differ where both tell them, nor who calls. What has neither duration nor dates of
     its own is told by its kind, since its name is the leg's.
     """
+    if leg.state is not State.CLOSED or not report.ends:
+        return False
     facts = leg.facts
     # The callee's BYE may name the number as it was dialled, with a tech prefix.
-    is_other_caller = report.calling not in ("", leg.calling) and not report.calling.endswith(leg.called)
-    if leg.state is not State.CLOSED or not report.ends or is_other_caller:
+    if report.calling not in ("", leg.calling) and not report.calling.endswith(leg.called):
         return False
     if report.kind is Kind.FAILED:
         return facts.ended

@@ -1,6 +1,6 @@
 """What an ended leg costs: its xDR, and what is still to be posted for it. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -37,8 +37,7 @@ def settle(session: Session, catalogue: Catalogue, limits: Limits) -> tuple[Sess
     moments = _moments(session, _duration(session, None))
     dated_at = moments[client.bill_by if client else BillBy.DISCONNECT]
     price = _price(session, client, catalogue, limits, dated_at)
-    settled = replace(
-        session,
+    settled = session.changed(
         posted=price.amount,
         revision=session.revision + 1,
         rate=price.rate,

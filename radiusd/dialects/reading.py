@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TypedDict
 
@@ -210,6 +211,7 @@ def _device(attributes: Attributes, source: str) -> _Device:
     }
 
 
+@lru_cache(maxsize=4096)
 def _telling(address: str) -> str:
     """Return an address that tells one device from another: every machine calls itself by the others."""
     try:
