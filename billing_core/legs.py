@@ -153,7 +153,12 @@ def _beside(sought: Sought, legs: Sequence[Session]) -> Session | None:
     else:
         found = [leg for leg in legs if sought.parties(leg).hang_up_beside(leg)]
     own = [leg for leg in found if payer and leg.account_id == payer.id]
-    return max(own or found, key=lambda leg: (leg.state.is_open, leg.last_heard_at), default=None)
+    tags = set(report.tags)
+    return max(
+        own or found,
+        key=lambda leg: (not tags.isdisjoint(leg.tags), leg.state.is_open, leg.last_heard_at),
+        default=None,
+    )
 
 
 def _picked(sought: Sought, legs: Sequence[Session], evidence: Evidence) -> Finding:
@@ -218,11 +223,12 @@ def _cost(leg: Session) -> Decimal:
 
 
 def _of_before(legs: Sequence[Session], later: Session) -> list[Session]:
-    """Return the ended legs of the same account that were opened before *later*."""
+    """Return the legs of the same account that were opened before *later* and have ended a conversation."""
     return [
         leg
         for leg in legs
         if leg.state is State.CLOSED
+        and not leg.has_only_failed
         and leg.account_id == later.account_id
         and leg.generation < later.generation
     ]
