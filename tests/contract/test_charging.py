@@ -281,6 +281,26 @@ def test_a_call_that_was_released_is_still_charged_when_it_is_heard_of(calls):
     assert calls.money() == cents(940)
 
 
+def test_a_grant_that_is_never_heard_of_is_kept_as_long_as_its_switch_says(calls):
+    calls.send(request(unheard_seconds=60))
+    calls.sweep(at(59))
+    kept = calls.money()
+    calls.sweep(at(60))
+
+    assert (kept, calls.money()) == (cents(1000, 1000, 1), cents(1000))
+
+
+def test_a_start_that_finds_its_money_gone_takes_what_is_left_and_has_the_call_ended(calls, world):
+    told = {"can_disconnect": True}
+    calls.send(request(unheard_seconds=60, **told))
+    calls.sweep(at(60))
+    calls.send(request("call-2", sends_start=True), now=at(61))
+    late = calls.send(start(event_at=at(70), **told), now=at(70))
+
+    assert (late.session.state, late.session.reserved) == (Phase.ACTIVE, 0)
+    assert calls.money() == cents(1000, 1000, 2)
+
+
 # --- capacity ---------------------------------------------------------------------------------------
 
 

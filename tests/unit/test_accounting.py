@@ -271,6 +271,19 @@ def test_a_real_ending_replaces_an_estimate():
     assert not heard(estimated, stop(30)).estimated
 
 
+def test_a_failure_ends_no_leg_that_was_answered():
+    talking = leg(state=State.ACTIVE, facts=Facts(answered=True))
+
+    assert heard(talking, failed()) is talking
+
+
+def test_a_failure_that_may_be_of_several_calls_ends_none_unless_it_names_the_dialog():
+    doubtful = leg(questions=2)
+
+    assert hear(doubtful, failed(), LIMITS, at(9), names_dialog=False) is doubtful
+    assert hear(doubtful, failed(), LIMITS, at(9), names_dialog=True).state is State.CLOSED
+
+
 # --- generations ------------------------------------------------------------------------------------
 
 
