@@ -1,8 +1,8 @@
 """The Class attribute of an Accept: a signed name of the leg, which the switch hands back in accounting.
 
-RFC 2865 section 5.25 makes it opaque to the switch. It is text, since some switches hand back nothing else: a
-version, and in Base64 the leg's key, its generation and a signature with the NAS's own key, so that no other
-switch can name the leg. Calls that began under the version before name no generation, in plain octets.
+RFC 2865 section 5.25 makes it opaque to the switch. It is text, since some switches hand back nothing else:
+in 32 characters of Base64 the leg's key, its generation and a signature with the NAS's own key, so that no
+other switch can name the leg. Calls that began under the version before name no generation, in plain octets.
 """
 
 import hmac
@@ -13,18 +13,19 @@ from collections.abc import Iterable
 from billing_core.session import LegId
 from radiusd.nas import Nas
 
-_VERSION = b"L2"
+_VERSION, _VERSION_BEFORE = b"L2", b"L1"
 _KEY_OCTETS = 16
-_GENERATION_OCTETS = 4
-_SIGNATURE_OCTETS = 8
+_GENERATION_OCTETS = 3
+_SIGNATURE_OCTETS, _SIGNATURE_OCTETS_BEFORE = 5, 8
+# Of 24 octets: Base64 needs no padding.
+_CHARACTERS = 32
 
 
 def class_of(leg: LegId, nas: Nas) -> bytes:
     """Return the Class that names the leg."""
     key, generation = leg
     named = key + generation.to_bytes(_GENERATION_OCTETS)
-    # 28 octets: two characters of padding, which say nothing.
-    return _VERSION + urlsafe_b64encode(named + _signature(_VERSION + named, nas)).rstrip(b"=")
+    return urlsafe_b64encode(named + _signature(_VERSION + named, nas)[:_SIGNATURE_OCTETS])
 
 
 def linked_leg(classes: Iterable[bytes], nas: Nas) -> tuple[bytes, int | None] | None:
@@ -33,22 +34,26 @@ def linked_leg(classes: Iterable[bytes], nas: Nas) -> tuple[bytes, int | None] |
 
 
 def _verified(value: bytes, nas: Nas) -> tuple[bytes, int | None] | None:
-    version, told = value[:2], value[2:]
+    if len(value) != _CHARACTERS:
+        return _of_before(value, nas)
     try:
-        octets = urlsafe_b64decode(told + b"==") if version == _VERSION else told
+        octets = urlsafe_b64decode(value)
     except (Base64Error, ValueError):
         return None
     named, signature = octets[:-_SIGNATURE_OCTETS], octets[-_SIGNATURE_OCTETS:]
-    if not hmac.compare_digest(signature, _signature(version + named, nas)):
+    genuine = _signature(_VERSION + named, nas)[:_SIGNATURE_OCTETS]
+    if not hmac.compare_digest(signature, genuine) or len(named) != _KEY_OCTETS + _GENERATION_OCTETS:
         return None
-    key, generation = named[:_KEY_OCTETS], named[_KEY_OCTETS:]
-    match version, len(key), len(generation):
-        case (b"L2", 16, 4):
-            return key, int.from_bytes(generation)
-        case (b"L1", 16, 0):
-            return key, None
-    return None
+    return named[:_KEY_OCTETS], int.from_bytes(named[_KEY_OCTETS:])
+
+
+def _of_before(value: bytes, nas: Nas) -> tuple[bytes, None] | None:
+    named, signature = value[:-_SIGNATURE_OCTETS_BEFORE], value[-_SIGNATURE_OCTETS_BEFORE:]
+    genuine = _signature(named, nas)[:_SIGNATURE_OCTETS_BEFORE]
+    is_ours = named.startswith(_VERSION_BEFORE) and hmac.compare_digest(signature, genuine)
+    key = named[len(_VERSION_BEFORE) :]
+    return (key, None) if is_ours and len(key) == _KEY_OCTETS else None
 
 
 def _signature(named: bytes, nas: Nas) -> bytes:
-    return hmac.digest(nas.signing_key, named, "sha256")[:_SIGNATURE_OCTETS]
+    return hmac.digest(nas.signing_key, named, "sha256")
