@@ -1,8 +1,8 @@
 """What a switch reports of a leg, and what follows for its session. Pure; facts only accumulate."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from billing_core.call_name import is_own_name
 from billing_core.limits import Limits
@@ -19,8 +19,7 @@ class Kind(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """An accounting record about one leg, as its dialect reads it.
 
     `leg_keys` are the names under which its leg may be known, the best first. `event_at` is the
@@ -116,7 +115,7 @@ def hear(
     has_failed = session.state is State.CLOSED and session.facts.failed and not session.facts.stopped
     if has_failed and report.tells_answer:
         # The failure was another's: what was answered has not ended with it.
-        facts = replace(facts, failed=False, disconnect_at=None, stop_event_at=None, disconnect_cause=None)
+        facts = facts._replace(failed=False, disconnect_at=None, stop_event_at=None, disconnect_cause=None)
     is_back = session.state is State.RELEASED or (has_failed and report.tells_answer)
     if not session.state.is_open and facts == session.facts and not is_back:
         return session
@@ -131,7 +130,7 @@ def hear(
         granted = timedelta(seconds=session.credit_time_seconds or limits.max_call_seconds)
         look_at = now + granted + timedelta(seconds=limits.silence_margin_seconds)
     session_id, tags, call_type = _names(session, report)
-    return session.changed(
+    return session._replace(
         state=state,
         closed_at=closed_at,
         look_at=look_at,

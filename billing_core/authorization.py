@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from billing_core.balance import Balance, available, payable, usable
 from billing_core.call_name import is_own_name
@@ -29,8 +29,7 @@ class Credential(Protocol):
         """Tell whether it was made from *password*."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
+class AuthorizationRequest(NamedTuple):
     """A softswitch asks whether a call may start.
 
     `leg_key` is the origination leg it opens; `ip` the caller's address as the dialect carries it,

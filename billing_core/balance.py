@@ -1,14 +1,13 @@
 """A client's money and calls under way: what a turn locks."""
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing_core.client import Client
 from billing_core.money import ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """`live` is payments less rated calls; `reserved` the money set aside for calls under way.
 
     `in_use` and `term_in_use` count origination and termination legs under way. `warned` has a bit for
@@ -39,7 +38,7 @@ class Balance:
 
     def with_warned(self, warned: int) -> "Balance":
         """Return the balance with these bits."""
-        return replace(self, warned=warned)
+        return self._replace(warned=warned)
 
 
 def available(client: Client, balance: Balance) -> Decimal | None:

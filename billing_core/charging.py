@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from billing_core.accounting import Report
 from billing_core.authorization import (
@@ -82,8 +83,7 @@ class _Demands:
     may_be_stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """A request with all that could be found out before anything is locked."""
 
     request: Request

@@ -5,7 +5,7 @@ and by time. When there is no money for another slice, the switch is asked to en
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -129,19 +129,19 @@ def renewed(session: Session, client: Client, balance: Balance, limits: Limits, 
     assert granted is not None, "what is sliced was granted"
     money = payable(client, usable(client, balance.changed(reserved=-session.reserved)))
     if money is None:
-        unlimited = replace(session, reserved=ZERO, reserved_seconds=None)
-        return Renewal(replace(unlimited, look_at=_silent_at(unlimited, limits)), ran_dry=False)
+        unlimited = session._replace(reserved=ZERO, reserved_seconds=None)
+        return Renewal(unlimited._replace(look_at=_silent_at(unlimited, limits)), ran_dry=False)
     elapsed = max(session.facts.known_seconds, int((now - session.opened_at).total_seconds()))
     wanted = min(granted, elapsed + _slice_seconds(client.concurrency, rate))
     held = session.reserved_seconds if session.reserved and session.reserved_seconds else 0
     # What it holds stays its own, also when others have meanwhile cost more than there was.
     paid = max(held, credit_time(rate, max(money, session.reserved), wanted))
     reserved = session.reserved if paid == held else highest_cost(rate, paid)
-    after = replace(session, reserved=reserved, reserved_seconds=paid)
+    after = session._replace(reserved=reserved, reserved_seconds=paid)
     ran_dry = paid < wanted and paid - elapsed <= lead_seconds(client.concurrency)
     if ran_dry or paid >= granted:
-        return Renewal(replace(after, look_at=_silent_at(after, limits)), ran_dry)
-    return Renewal(replace(after, look_at=renewal_at(after, client.concurrency)), ran_dry)
+        return Renewal(after._replace(look_at=_silent_at(after, limits)), ran_dry)
+    return Renewal(after._replace(look_at=renewal_at(after, client.concurrency)), ran_dry)
 
 
 def taken_again(session: Session, client: Client, balance: Balance, *, can_disconnect: bool) -> Renewal:
@@ -157,7 +157,7 @@ def taken_again(session: Session, client: Client, balance: Balance, *, can_disco
     paid = credit_time(rate, max(money, ZERO), granted)
     is_short = paid < granted
     reserved_seconds = None if is_short and not can_disconnect else paid
-    after = replace(session, reserved=highest_cost(rate, paid), reserved_seconds=reserved_seconds)
+    after = session._replace(reserved=highest_cost(rate, paid), reserved_seconds=reserved_seconds)
     return Renewal(after, is_short)
 
 

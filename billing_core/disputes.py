@@ -4,8 +4,6 @@ A decision stands until another one: no later record changes what it costs, and 
 price.
 """
 
-from dataclasses import replace
-
 from billing_core.catalogue import Catalogue
 from billing_core.ledger import EntryKind
 from billing_core.limits import Limits
@@ -42,7 +40,7 @@ def decided(
     lasted = told_seconds(session.facts) if seconds is None else seconds
     if lasted is None:
         raise UndecidableError("its records tell no time; say with --seconds how long it lasted, or waive it")
-    after, xdr = settle(replace(session, decided_seconds=lasted, reserved=ZERO), catalogue, limits)
+    after, xdr = settle(session._replace(decided_seconds=lasted, reserved=ZERO), catalogue, limits)
     if xdr.reason is not None:
         missing = _PRICE_IS_MISSING.get(xdr.reason, xdr.reason.value)
         raise UndecidableError(

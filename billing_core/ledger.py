@@ -1,9 +1,9 @@
 """The ledger: every change of a client's money, only ever added."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class EntryKind(StrEnum):
@@ -30,8 +30,7 @@ FIXED_KINDS = (EntryKind.PAYMENT, EntryKind.REFUND)
 STATED_KINDS = (EntryKind.INVOICE, EntryKind.CARRIED)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """`amount` is what is added to the client's live balance: negative for a leg he pays.
 
     An entry of a leg names it, its generation and the xDR's revision; one of the operator may carry a

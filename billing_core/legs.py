@@ -4,10 +4,10 @@ What tells more counts first (see `Evidence`); what tells that it is of another 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
+from typing import NamedTuple
 
 from billing_core.accounting import Kind, Report
 from billing_core.call_event import CallEventKind
@@ -48,8 +48,7 @@ NAMES_DIALOG = (Evidence.SESSION, Evidence.TAGS)
 """What tells of one conversation alone: our Class is the same for all that one leg stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Where a record belongs. Without a `leg` it is of one of its own, which nobody had asked for.
 
     `is_repetition`: it says nothing that the leg has not heard. `is_further`: it is the same conversation
@@ -65,8 +64,7 @@ class Finding:
     beside: Session | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(NamedTuple):
     """A record and what it takes to find its leg.
 
     `payer` is whose leg its names would make it, `prefix_of` tells the tech prefix of a leg's account,

@@ -1,7 +1,6 @@
 """How a session begins: by an Accept, or by the first record of a leg that was never authorized."""
 
 from collections.abc import Set
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from billing_core.accounting import Report
@@ -34,8 +33,7 @@ def granted(
     elif not known.leg.state.is_open:
         # Nothing was ever heard of it: the same call, asked about again.
         opened_first_at = known.leg.authorized_at or now
-        new = replace(
-            _new(request, outcome, limits, now, decision),
+        new = _new(request, outcome, limits, now, decision)._replace(
             generation=known.leg.generation,
             authorized_at=opened_first_at,
             questions=known.leg.questions + (not known.is_sure),
@@ -99,8 +97,7 @@ def _again(
     else:
         look_at = now + _patience(request, outcome, limits)
     granted_seconds = leg.elapsed_seconds(now) + outcome.credit_time_seconds
-    again = replace(
-        leg,
+    again = leg._replace(
         authorized_at=leg.authorized_at or now,
         # All that the call was granted since it was opened, as what is reserved for it.
         credit_time_seconds=max(granted_seconds, 0 if known.is_moved else leg.credit_time_seconds or 0),
@@ -121,16 +118,15 @@ def _priced(leg: Session, outcome: Authorized, known: Conversation, limits: Limi
     candidate = outcome.candidate
     asked = Asked(candidate.number, candidate.rate)
     if leg.rate is None:
-        return replace(leg, rate=candidate.rate, rated_for=None)
+        return leg._replace(rate=candidate.rate, rated_for=None)
     rate = dearer(leg.rate, candidate.rate, limits.max_call_seconds)
     if not known.is_moved:
         is_same = candidate.number == leg.called
-        return leg if rate is leg.rate or not is_same else replace(leg, rate=rate, rated_for=None)
+        return leg if rate is leg.rate or not is_same else leg._replace(rate=rate, rated_for=None)
     others = asked_numbers(leg.asked)
     if rate is leg.rate:
-        return replace(leg, asked=asked_text([*others, asked]))
-    return replace(
-        leg,
+        return leg._replace(asked=asked_text([*others, asked]))
+    return leg._replace(
         rate=rate,
         rated_for=None,
         called=candidate.number,
@@ -147,7 +143,7 @@ def bound(leg: Session, named: Set[str]) -> Session:
         return leg
     others = [item for item in asked_numbers(leg.asked) if item is not chosen]
     asked = asked_text([*others, Asked(leg.called, leg.rate)])
-    return replace(leg, called=chosen.number, rate=chosen.rate, asked=asked)
+    return leg._replace(called=chosen.number, rate=chosen.rate, asked=asked)
 
 
 def _patience(request: AuthorizationRequest, outcome: Authorized, limits: Limits) -> timedelta:
@@ -173,7 +169,7 @@ def _looked_at_in_time(session: Session, client: Client) -> Session:
     """Let a sliced leg be looked at before its slice is used up."""
     if not is_sliced(session):
         return session
-    return replace(session, look_at=renewal_at(session, client.concurrency))
+    return session._replace(look_at=renewal_at(session, client.concurrency))
 
 
 def opened(

@@ -1,7 +1,7 @@
 """Which of a leg's numbers a record names: as its caller tells them, or its callee, who hangs up. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from billing_core.accounting import Report
 from billing_core.asked import asked_numbers
@@ -9,8 +9,7 @@ from billing_core.number import normalise
 from billing_core.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Parties:
+class Parties(NamedTuple):
     """Who calls whom by a record; *tech_prefix* is what the leg's account dials before a number."""
 
     report: Report

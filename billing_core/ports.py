@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from billing_core.balance import Balance
 from billing_core.call_event import CallEvent
@@ -31,8 +31,7 @@ class DataRefusedError(Exception):
     """The database refuses a value of this batch; without it the others would pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reboot:
+class Reboot(NamedTuple):
     """A switch said that it starts or shuts down (Accounting-On or -Off): its legs are gone.
 
     Only legs of its device (see `is_same_device`) that were opened before `event_at` are.
@@ -46,8 +45,7 @@ class Reboot:
     nas_source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownRecord:
+class UnknownRecord(NamedTuple):
     """A record of a kind that we do not know, as it came: `attributes` is JSON text of names and values."""
 
     nas: str
@@ -58,8 +56,7 @@ class UnknownRecord:
     attributes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The record of a call that was not let start; `facts` is JSON text of what the decision saw."""
 
     at: datetime

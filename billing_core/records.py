@@ -1,9 +1,9 @@
 """What becomes of an accounting record: its leg is found, hears it, and is charged when it has ended."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing_core.accounting import Kind, Report, hear
 from billing_core.books import Books
@@ -20,8 +20,7 @@ from billing_core.settlement import settle
 from billing_core.xdr import Unbillable, Xdr, XdrState
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An accounting record is on stable storage. `is_duplicate` tells that it said nothing new.
 
     `charged` is what was posted because of it, beyond what was posted for the leg before.
@@ -55,8 +54,8 @@ def recorded(
     sought = _sought(books, report, account, catalogue, now)
     found = _found(books, sought)
     if found.is_further:
-        further = replace(report, leg=Leg.FURTHER, leg_keys=(report.further_key,), linked=None)
-        report, sought = further, replace(sought, report=further)
+        further = report._replace(leg=Leg.FURTHER, leg_keys=(report.further_key,), linked=None)
+        report, sought = further, sought._replace(report=further)
         found = _found(books, sought)
     known = found.leg
     if known is not None and found.is_repetition:
@@ -113,8 +112,8 @@ def _own(
         return report, account
     payer = catalogue.account(beside.client_id, beside.account_id) if beside.client_id is not None else None
     if report.numbers_change:
-        return replace(report, called=beside.called), payer or account
-    return replace(report, called=report.calling, calling=report.called), payer or account
+        return report._replace(called=beside.called), payer or account
+    return report._replace(called=report.calling, calling=report.called), payer or account
 
 
 def _kept(

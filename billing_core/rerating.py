@@ -1,6 +1,6 @@
 """Rating an ended leg again, by the definitions of today, as of the moment that dates it. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from billing_core.catalogue import Catalogue
@@ -52,7 +52,7 @@ def rerated(
     if session.state is not State.CLOSED:
         return None
     found = _owned(session, catalogue) if session.client_id is None else session
-    after, xdr = settle(replace(found, rate=None, rated_for=None), catalogue, limits)
+    after, xdr = settle(found._replace(rate=None, rated_for=None), catalogue, limits)
     is_same = (after.posted, after.client_id, xdr.reason) == (session.posted, session.client_id, reason)
     if is_same:
         return None
@@ -70,8 +70,7 @@ def _owned(session: Session, catalogue: Catalogue) -> Session:
     if account is None:
         return session
     called = session.called.removeprefix(account.tech_prefix)
-    return replace(
-        session,
+    return session._replace(
         client_id=account.client_id,
         account_id=account.id,
         called=normalise(called) or called,

@@ -1,12 +1,10 @@
 """A leg under way, and what is known of it so far."""
 
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
 from hashlib import blake2b
-from operator import attrgetter
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
 from billing_core.rate_table import Rate
@@ -46,8 +44,7 @@ class State(IntEnum):
         return self <= State.ACTIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What accounting told of a leg. Facts only accumulate, so their order cannot matter.
 
     `*_at` without event are what the switch dated itself; `start_event_at` and `stop_event_at`
@@ -112,8 +109,8 @@ def _between(answered_at: datetime, ended_at: datetime, rounding: Rounding) -> i
     return rounding.whole_seconds(ended_at - answered_at) if ended_at >= answered_at else None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+# What every packet makes is a named tuple: a frozen dataclass of as many fields takes five times as long.
+class Session(NamedTuple):
     """One leg of one call: who pays, at which pinned rate, what is reserved and what is posted.
 
     `leg_key` names the call on one side, as its switch does; `generation` numbers the legs of that name,
@@ -166,7 +163,7 @@ class Session:
     nas_address: str = ""
     nas_source: str = ""
     decided_seconds: int | None = None
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()
 
     @property
     def id(self) -> LegId:
@@ -194,13 +191,9 @@ class Session:
         """Tell whether the leg holds a place of its client's capacity."""
         return self.state.is_open and self.client_id is not None and self.leg is not Leg.FURTHER
 
-    def changed(self, **changes: Any) -> "Session":
-        """Return the session with these *changes*; `dataclasses.replace` takes twice the time."""
-        return Session(**dict(zip(_FIELDS, _values(self), strict=True)) | changes)
-
     def released(self, now: datetime) -> "Session":
         """Return the session as one that gave back what it held before it was heard of."""
-        return self.changed(state=State.RELEASED, reserved=ZERO, closed_at=now)
+        return self._replace(state=State.RELEASED, reserved=ZERO, closed_at=now)
 
     def elapsed_seconds(self, now: datetime) -> int:
         """Return how long an open leg can have lasted: since its first Accept, or since its first record.
@@ -208,10 +201,6 @@ class Session:
         An answer that was not told of yet may have come at once.
         """
         return max(0, int((now - self.opened_at).total_seconds())) if self.state.is_open else 0
-
-
-_FIELDS = tuple(item.name for item in fields(Session))
-_values = attrgetter(*_FIELDS)
 
 
 class Device(Protocol):
@@ -251,7 +240,7 @@ def leg_key(nas: str, reference: str, leg: Leg, detail: str = "") -> bytes:
     *reference* is the call's name at that NAS, as its dialect says; *detail* is the termination
     address of a termination leg, or the session id of a further leg.
     """
-    parts = (nas, reference, leg.value, detail)
+    side = leg.value
     # Each part goes with its length, so that no two different names run together into one.
-    name = "".join([f"{len(part)}:{part}" for part in parts])
+    name = f"{len(nas)}:{nas}{len(reference)}:{reference}{len(side)}:{side}{len(detail)}:{detail}"
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -37,7 +37,7 @@ def settle(session: Session, catalogue: Catalogue, limits: Limits) -> tuple[Sess
     moments = _moments(session, _duration(session, None))
     dated_at = moments[client.bill_by if client else BillBy.DISCONNECT]
     price = _price(session, client, catalogue, limits, dated_at)
-    settled = session.changed(
+    settled = session._replace(
         posted=price.amount,
         revision=session.revision + 1,
         rate=price.rate,

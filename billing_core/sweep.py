@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -48,7 +48,7 @@ def expire(session: Session, on_silence: OnSilence, limits: Limits, now: datetim
     heard_later = session.last_heard_at > session.opened_at + granted
     over_at = max(session.look_at, session.last_heard_at + margin if heard_later else session.look_at)
     if over_at > now:
-        return replace(session, look_at=over_at)
+        return session._replace(look_at=over_at)
     return closed_in_silence(session, on_silence, now)
 
 
@@ -56,8 +56,8 @@ def closed_in_silence(session: Session, on_silence: OnSilence, now: datetime) ->
     """Return a leg closed without its Stop, its duration estimated; a real Stop still corrects it."""
     facts = session.facts
     if on_silence is OnSilence.CHARGE_GRANTED and session.credit_time_seconds:
-        facts = replace(facts, known_seconds=max(facts.known_seconds, session.credit_time_seconds))
-    return replace(session, state=State.CLOSED, closed_at=now, reserved=ZERO, estimated=True, facts=facts)
+        facts = facts._replace(known_seconds=max(facts.known_seconds, session.credit_time_seconds))
+    return session._replace(state=State.CLOSED, closed_at=now, reserved=ZERO, estimated=True, facts=facts)
 
 
 class Sweep:

@@ -1,9 +1,9 @@
 """The finished record of a leg. It is never edited: later facts make a new revision."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from billing_core.session import Leg
 
@@ -36,8 +36,7 @@ class Unbillable(StrEnum):
     CONTRADICTORY_TIME = "contradictory_time"
 
 
-@dataclass(frozen=True, slots=True)
-class Xdr:
+class Xdr(NamedTuple):
     """A leg as it is listed and invoiced. `amount` is what the whole leg costs, on both sides positive."""
 
     leg_key: bytes

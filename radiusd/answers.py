@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from billing_core.charging import Outcome
 from billing_core.denial import Denial
@@ -25,8 +25,7 @@ _HELD_MAX = 10_000
 _TUNNEL = range(9, 15)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A request of this turn and how to answer it."""
 
     received: Received

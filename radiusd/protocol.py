@@ -1,7 +1,8 @@
 """The path of a packet without sockets and clocks: datagram → what is asked, outcome → reply octets."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from billing_core.accounting import Report
 from billing_core.authorization import (
@@ -60,8 +61,7 @@ class Challenged:
     nas: Nas
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An authentic request that is new, and came `at` that moment; it is to be answered or forgotten.
 
     `sequence` is the device that counted a record, and its number, where devices do.
@@ -198,7 +198,7 @@ def _judged(
     if attributes is not None:
         return wire.reply(Code.ACCESS_CHALLENGE, frame, attributes, nas.secret)
     use = challenge.proof_use(parts, nas, now_seconds)
-    return replace(request, proof_use=use) if use else request
+    return request._replace(proof_use=use) if use else request
 
 
 def _challenge_anew(received: Received) -> bytes:

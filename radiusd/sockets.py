@@ -10,6 +10,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from radiusd.wire import PACKET_OCTETS_MAX, Port
 
@@ -27,8 +28,7 @@ class PortTakenError(Exception):
     """We can't listen there; the message names address, port and reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """What came in, from where, and what makes the answer leave from the address that was asked."""
 
     octets: bytes

@@ -8,10 +8,9 @@ beyond what framing and authenticity need; the meaning of attributes is the code
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
 from hashlib import md5
-from typing import Final
+from typing import Final, NamedTuple
 
 HEADER_OCTETS: Final = 20
 PACKET_OCTETS_MAX: Final = 4096
@@ -125,8 +124,7 @@ _NEVER_TRIMMED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A well-formed packet; whether it is authentic is still to be asked."""
 
     code: Code

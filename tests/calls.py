@@ -1,7 +1,7 @@
 """Calls to test with: rates as people write them, clients, requests and records, all with fair defaults."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -111,7 +111,7 @@ def request(call_id: str = "call-1", **fields: Any) -> AuthorizationRequest:
         calling="1222333",
         called="442071234567",
     )
-    return replace(asked, **fields)
+    return asked._replace(**fields)
 
 
 def report(kind: Kind, call_id: str = "call-1", leg: Leg = Leg.ORIGINATION, **fields: Any) -> Report:
@@ -132,7 +132,7 @@ def report(kind: Kind, call_id: str = "call-1", leg: Leg = Leg.ORIGINATION, **fi
         called="442071234567",
         termination_address=detail or None,
     )
-    return replace(told, **fields)
+    return told._replace(**fields)
 
 
 def start(call_id: str = "call-1", **fields: Any) -> Report:

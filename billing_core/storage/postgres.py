@@ -169,11 +169,9 @@ def _write_sums(changes: Changes) -> Iterator[_Write]:
 
 def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.reboots:
-        reboots = sorted(astuple(item) for item in changes.reboots)
-        yield "insert_reboots", rows.array_literals(reboots)
+        yield "insert_reboots", rows.array_literals(sorted(changes.reboots))
     if changes.unknown_records:
-        unknown = [astuple(item) for item in changes.unknown_records]
-        yield "insert_unknown_records", rows.array_literals(unknown)
+        yield "insert_unknown_records", rows.array_literals(changes.unknown_records)
     if changes.refusals:
         yield "insert_refusals", rows.array_literals([rows.refusal_row(item) for item in changes.refusals])
     if changes.disconnects:

@@ -1,8 +1,8 @@
 """When a record's call began, was answered and ended, and how long it lasted, as the switch tells it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise, product
+from typing import NamedTuple
 
 from billing_core.accounting import Kind
 from radiusd.dialects.dialect import EventForm, EventTime, StartMeans, Unit
@@ -16,8 +16,7 @@ _AHEAD_MAX = timedelta(days=1)
 _DURATION_MAX = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """The times of one record. `event_at` is its own date, absent when nothing in it is a date."""
 
     event_at: datetime | None
@@ -80,7 +79,7 @@ def _believed_delay(reader: Reader) -> int | None:
 def _told(reader: Reader, what: str, zone: tzinfo, now: datetime) -> tuple[datetime, ...]:
     """Return the instants that the record may mean, the likeliest first."""
     found = readings(reader.get(what), zone)
-    return tuple([at for at in found if _plausible(at, now)]) if found else ()
+    return tuple([at for at in found if _EARLIEST <= at <= now + _AHEAD_MAX]) if found else ()
 
 
 def _in_order(*told: tuple[datetime, ...]) -> tuple[datetime | None, ...]:
@@ -88,8 +87,8 @@ def _in_order(*told: tuple[datetime, ...]) -> tuple[datetime | None, ...]:
 
     So a call that ends in the second of two hours that have the same name never ends before its answer.
     """
-    if all(len(found) < 2 for found in told):
-        return tuple(found[0] if found else None for found in told)
+    if max(map(len, told)) < 2:
+        return tuple([found[0] if found else None for found in told])
     choices = list(product(*(found or (None,) for found in told)))
     # A set-up time that is out of order must not spoil the duration, which is from the answer to the end.
     return next(

@@ -138,7 +138,7 @@ def _kept(session: Session) -> Session:
     """Return what is kept of a session: of its rate, what prices it."""
     if session.rate is None:
         return session
-    return replace(session, rate=replace(session.rate, effective_from=None, end_date=None))
+    return session._replace(rate=replace(session.rate, effective_from=None, end_date=None))
 
 
 def _identity(xdr: Xdr) -> tuple[bytes, int, int]:

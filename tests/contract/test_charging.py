@@ -4,7 +4,6 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -356,7 +355,7 @@ def test_a_stop_whose_dates_contradict_each_other_is_charged_once(calls):
     """The switch's own times may be in another zone than it says; its Event-Timestamp is right."""
     told = stop(60, event_at=at(60), disconnect_at=at(60 - 3600), connect_at=at(-3600))
     calls.send(told, now=at(60))
-    calls.send(replace(told, delay_seconds=9), now=at(69))
+    calls.send(told._replace(delay_seconds=9), now=at(69))
 
     assert len(calls.state.last_xdrs()) == 1
     assert calls.money() == cents(940)
@@ -655,7 +654,7 @@ def final(records: Sequence[Report], *, authorized: bool) -> tuple[Any, ...]:
     state = world.state()
     audit(state)
     (xdr,) = state.last_xdrs().values()
-    return replace(xdr, revision=0), state.balances
+    return xdr._replace(revision=0), state.balances
 
 
 @given(

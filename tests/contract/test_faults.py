@@ -169,7 +169,7 @@ def test_records_of_one_session_from_two_boxes_at_once_make_one_leg_r_25(postgre
     def tell(charging: Charging, box: str) -> None:
         for _ in range(20):
             charging.handle(
-                [replace(interim(30, event_at=at(30)), nas_box=box), replace(ended, nas_box=box)], at(60)
+                [interim(30, event_at=at(30))._replace(nas_box=box), ended._replace(nas_box=box)], at(60)
             )
 
     all_at_once(lambda: tell(one, "gw-1"), lambda: tell(other, "gw-2"))

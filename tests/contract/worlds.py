@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -221,11 +221,11 @@ def _select(cursor: psycopg2.extensions.cursor, statement: str) -> list[tuple[An
 
 
 def _columns(kind: type[Xdr] | type[Entry] | type[Refusal], table: str) -> str:
-    return f"SELECT {', '.join(field.name for field in fields(kind))} FROM {table}"  # noqa: S608
+    return f"SELECT {', '.join(kind._fields)} FROM {table}"  # noqa: S608
 
 
 def _xdr(row: tuple[Any, ...]) -> Xdr:
-    values = dict(zip((field.name for field in fields(Xdr)), row, strict=True))
+    values = dict(zip(Xdr._fields, row, strict=True))
     reason = values["reason"]
     return Xdr(
         **values
@@ -239,13 +239,13 @@ def _xdr(row: tuple[Any, ...]) -> Xdr:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    values = dict(zip((field.name for field in fields(Entry)), row, strict=True))
+    values = dict(zip(Entry._fields, row, strict=True))
     leg_key = bytes(values["leg_key"]) if values["leg_key"] else None
     return Entry(**values | {"kind": EntryKind(values["kind"]), "leg_key": leg_key})
 
 
 def _refusal(row: tuple[Any, ...]) -> Refusal:
-    values = dict(zip((field.name for field in fields(Refusal)), row, strict=True))
+    values = dict(zip(Refusal._fields, row, strict=True))
     return Refusal(**values | {"leg_key": bytes(values["leg_key"]), "reason": Denial(values["reason"])})
 
 

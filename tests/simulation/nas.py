@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from calls import NOON, Password
@@ -326,7 +326,7 @@ class Nas:
             sent, copy = request, 0
             if isinstance(request, Report) and count:
                 # Acct-Delay-Time grows, so that it is another packet with another number each time.
-                sent, copy = replace(request, delay_seconds=int(self._clock() - made_at)), count
+                sent, copy = request._replace(delay_seconds=int(self._clock() - made_at)), count
             letter = Letter(self, number * 100 + copy, sent, arrived, sure)
             chosen = self._workers[(worker + count // 2) % len(self._workers)]
             self._network.carry(lambda: chosen(letter), sure)

@@ -5,7 +5,6 @@ are compared with. Nothing here looks at what the server made of it.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -201,12 +200,11 @@ class Proxy(Nas):
         told = self._report(dialog, kind, seconds, delay_seconds)
         self._post(dialog.attempt, told, lambda outcome: None)
         if self.habits.two_sides:
-            other = replace(told, call_type="VoIP", session_id=f"{told.session_id}-voip")
+            other = told._replace(call_type="VoIP", session_id=f"{told.session_id}-voip")
             self._post(dialog.attempt, other, lambda outcome: None)
         if self.habits.vendors and kind is not Kind.FAILED:
             key = leg_key(self.name, told.call_id, Leg.TERMINATION, f"{VENDOR_IP}/{told.session_id}")
-            vendors = replace(
-                told,
+            vendors = told._replace(
                 leg=Leg.TERMINATION,
                 leg_keys=(key,),
                 termination_address=VENDOR_IP,
@@ -243,8 +241,8 @@ class Proxy(Nas):
         )
         if not habits.tells_times or kind is not Kind.STOP:
             return told
-        return replace(
-            told, connect_at=self._dated(dialog.answered_at), disconnect_at=self._dated(dialog.ended_at)
+        return told._replace(
+            connect_at=self._dated(dialog.answered_at), disconnect_at=self._dated(dialog.ended_at)
         )
 
     def _parties(self, dialog: Dialog, kind: Kind) -> tuple[str, str, tuple[str, ...]]:

@@ -166,7 +166,7 @@ def test_the_auditor_sees_a_wrong_client_number_time_and_price(
     honest: HostileWorld, wrong: dict[str, object]
 ) -> None:
     leg, xdr = next(iter(honest.auditor.last_xdrs.items()))
-    honest.auditor.last_xdrs[leg] = replace(xdr, **wrong)  # type: ignore[arg-type]
+    honest.auditor.last_xdrs[leg] = xdr._replace(**wrong)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="too much"):
         every_second_is_charged(honest)
 

@@ -63,7 +63,7 @@ def leg(**fields: Any) -> Session:
         credit_time_seconds=1000,
         reserved=Decimal(10),
     )
-    return replace(opened, **fields)
+    return opened._replace(**fields)
 
 
 def unauthorized(**fields: Any) -> Session:
@@ -126,7 +126,7 @@ def test_a_finished_leg_does_not_depend_on_the_order_or_the_repetition_of_its_re
     shuffled = data.draw(st.permutations([*told, *data.draw(st.lists(st.sampled_from(told), max_size=3))]))
     one, other = settled(leg(), *told), settled(leg(), *shuffled)
 
-    assert replace(one, revision=0) == replace(other, revision=0)
+    assert one._replace(revision=0) == other._replace(revision=0)
 
 
 FULL_STOP = stop(

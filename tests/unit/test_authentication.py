@@ -68,8 +68,8 @@ def test_a_trusted_name_decides_alone_and_without_one_the_address_does() -> None
     asked = request(credential=None, ip="198.51.100.1", name_is_trusted=True)
 
     named = identify(asked, definitions, NOON)
-    unknown = identify(replace(asked, name="nobody"), definitions, NOON)
-    nameless = identify(replace(asked, name=None), definitions, NOON)
+    unknown = identify(asked._replace(name="nobody"), definitions, NOON)
+    nameless = identify(asked._replace(name=None), definitions, NOON)
 
     assert isinstance(named, Candidate)
     assert isinstance(nameless, Candidate)

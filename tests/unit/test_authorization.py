@@ -89,7 +89,7 @@ def granted(candidate: Candidate, outcome: Authorized, **fields: Any) -> Session
         credit_time_seconds=outcome.credit_time_seconds,
         reserved=outcome.reserved,
     )
-    return replace(opened, **fields)
+    return opened._replace(**fields)
 
 
 def accepted(definitions: Catalogue, balance: Balance, **fields: Any) -> Session:
@@ -229,7 +229,7 @@ def test_who_proves_nothing_needs_a_path_that_is_trusted(who):
     asked = request(credential=None, **who, path_is_trusted=False)
 
     assert caller(asked, BY_IP, BY_ANI, ALICE_ACCOUNT) is Denial.UNTRUSTED_PATH
-    assert caller(replace(asked, path_is_trusted=True), BY_IP, BY_ANI, ALICE_ACCOUNT) is not (
+    assert caller(asked._replace(path_is_trusted=True), BY_IP, BY_ANI, ALICE_ACCOUNT) is not (
         Denial.UNTRUSTED_PATH
     )
 
@@ -273,7 +273,7 @@ def test_an_address_whose_accounts_want_another_tech_prefix_is_of_nobody_whateve
 
     assert identify(asked, definitions, NOON) == Denied(Denial.UNKNOWN_ACCOUNT)
     for nobodys in ("192.0.2.7", None):
-        assert authenticate(replace(asked, ip=nobodys), definitions) == Identified(ALICE, BY_ANI)
+        assert authenticate(asked._replace(ip=nobodys), definitions) == Identified(ALICE, BY_ANI)
 
 
 @pytest.mark.parametrize("called", ["", "+", "00", "44 20", "sip:44@example.com", "\uff14\uff14", "331234"])

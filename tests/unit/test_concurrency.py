@@ -213,7 +213,7 @@ def test_an_unstarted_leg_is_held_at_least_as_long_as_its_slice_pays():
 
 @pytest.mark.parametrize("state", [State.RESERVED, State.ACTIVE])
 def test_a_slice_is_renewed_by_the_time_that_has_passed(state):
-    renewal = renew(replace(sliced(), state=state), 41.5)
+    renewal = renew(sliced()._replace(state=state), 41.5)
 
     assert not renewal.ran_dry
     assert (renewal.session.reserved_seconds, renewal.session.reserved) == (101, Decimal("1.01"))
@@ -231,7 +231,7 @@ def test_a_slice_is_renewed_as_far_as_the_money_lasts():
 
 
 def test_a_slice_without_money_for_the_next_one_ran_dry():
-    session = replace(sliced(), state=State.ACTIVE, last_heard_at=at(5))
+    session = sliced()._replace(state=State.ACTIVE, last_heard_at=at(5))
     renewal = renew(session, 40, live="10", reserved="10")
 
     assert renewal.ran_dry
@@ -264,7 +264,7 @@ def test_a_slice_keeps_what_it_holds_when_others_have_cost_more_than_there_was()
 
 
 def test_a_call_that_costs_nothing_never_runs_dry():
-    free = replace(sliced(), rate=rate("0/min 1/1"), reserved=Decimal(0))
+    free = sliced()._replace(rate=rate("0/min 1/1"), reserved=Decimal(0))
     renewal = renew(free, 40, live="-3")
 
     assert not renewal.ran_dry
@@ -272,7 +272,7 @@ def test_a_call_that_costs_nothing_never_runs_dry():
 
 
 def test_a_leg_that_was_given_up_and_is_heard_of_sets_aside_anew():
-    returned = replace(sliced(), state=State.ACTIVE, reserved=Decimal(0))
+    returned = sliced()._replace(state=State.ACTIVE, reserved=Decimal(0))
     renewal = renew(returned, 300)
 
     assert (renewal.session.reserved_seconds, renewal.session.reserved) == (360, Decimal("3.60"))
@@ -287,8 +287,7 @@ def test_a_client_who_became_postpaid_needs_no_slices():
 
 
 def test_a_leg_is_not_given_up_before_its_grant_and_the_margin_are_over_since_the_answer():
-    told = replace(
-        sliced(),
+    told = sliced()._replace(
         state=State.ACTIVE,
         last_heard_at=at(110),
         facts=Facts(known_seconds=100),
@@ -301,7 +300,7 @@ def test_a_leg_is_not_given_up_before_its_grant_and_the_margin_are_over_since_th
 
 
 def test_another_authorization_renews_a_slice_by_the_time_that_has_passed():
-    session = replace(sliced(), state=State.ACTIVE)
+    session = sliced()._replace(state=State.ACTIVE)
     outcome = ask(SLICE, Balance(Decimal(10), session.reserved), session=session, now=at(30))
     assert isinstance(outcome, Authorized)
     known = Conversation(session, is_moved=False, is_sure=True)
@@ -325,7 +324,7 @@ def test_renewals_never_set_aside_more_than_there_is_nor_look_too_late(waits, li
     outcome = ask(concurrency, Balance(live, others), written=written)
     if not isinstance(outcome, Authorized):
         return
-    session = replace(granted(request(), outcome, None, LIMITS, NOON), state=State.ACTIVE)
+    session = granted(request(), outcome, None, LIMITS, NOON)._replace(state=State.ACTIVE)
     second = 0
     for wait in waits:
         second += wait

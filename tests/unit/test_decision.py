@@ -53,7 +53,7 @@ def under_way(balance: Balance) -> Session:
     assert isinstance(found, Candidate)
     outcome = decide(found, balance, {}, None, LIMITS, NOON)
     assert isinstance(outcome, Authorized)
-    return replace(session_of(found, outcome), state=State.ACTIVE)
+    return session_of(found, outcome)._replace(state=State.ACTIVE)
 
 
 # --- what made the time as long as it is --------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_what_limits_a_call_is_kept(client: Client, balance: Balance, seconds: i
 def test_the_bound_names_the_sum_whose_change_would_change_the_time() -> None:
     for _, client, balance, seconds, bound in BOUNDS:
         richer = {
-            "money": decided(client, balance=replace(balance, live=balance.live + 1)),
+            "money": decided(client, balance=balance._replace(live=balance.live + 1)),
             "charge_max": decided(
                 replace(client, charge_max=(client.charge_max or 0) + Decimal(1)), balance=balance
             ),

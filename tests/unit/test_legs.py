@@ -1,7 +1,6 @@
 """Which leg a question or a record is of, where a caller chooses what names the call."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -60,7 +59,7 @@ def leg(number: int = 0, **fields: Any) -> Session:
         reserved=Decimal(10),
         questions=1,
     )
-    return replace(opened, **fields)
+    return opened._replace(**fields)
 
 
 def talking(number: int = 0, **fields: Any) -> Session:

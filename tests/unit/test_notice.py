@@ -25,7 +25,7 @@ def told(client: Client, *lives: str, payments: tuple[int, ...] = ()) -> list[tu
     balance = Balance(Decimal(lives[0]))
     found = []
     for step, live in enumerate(lives):
-        after = replace(balance, live=Decimal(live))
+        after = balance._replace(live=Decimal(live))
         balance, notices = followed(client, balance, after, NOON, is_payment=step in payments)
         found += [(step, notice.audience.value) for notice in notices]
     return found
@@ -74,10 +74,10 @@ def test_after_a_payment_that_reaches_the_value_somebody_is_told_again() -> None
 def test_other_settings_count_from_the_next_change_on() -> None:
     balance, notices = noticed(TEN, Balance(Decimal(9)), NOON)
     higher = replace(TEN, credit=Decimal(100))
-    after, again = followed(higher, balance, replace(balance, live=Decimal(-95)), NOON)
+    after, again = followed(higher, balance, balance._replace(live=Decimal(-95)), NOON)
 
     assert len(notices) == len(again) == 1, "with more credit the money had risen before it fell"
-    assert noticed(replace(TEN, notify_client=None), after, NOON) == (replace(after, warned=0), [])
+    assert noticed(replace(TEN, notify_client=None), after, NOON) == (after._replace(warned=0), [])
 
 
 def test_what_is_told_is_exact() -> None:

@@ -44,7 +44,7 @@ def test_a_leg_whose_rate_has_not_changed_stays_as_it_is() -> None:
 
 
 def test_a_leg_is_rated_by_todays_price_even_if_another_was_pinned() -> None:
-    session = replace(ended(sold_at("1")), authorized_at=at(0), rated_for=None)
+    session = ended(sold_at("1"))._replace(authorized_at=at(0), rated_for=None)
 
     again = rerated(session, None, sold_at("1.5"), LIMITS)
 
@@ -56,7 +56,7 @@ def test_a_leg_is_rated_by_todays_price_even_if_another_was_pinned() -> None:
 
 
 def test_a_late_stop_is_charged_by_the_rate_that_took_the_place_of_the_pinned_one() -> None:
-    session = replace(ended(sold_at("1")), authorized_at=at(0), rated_for=None)
+    session = ended(sold_at("1"))._replace(authorized_at=at(0), rated_for=None)
     again = rerated(session, None, sold_at("2"), LIMITS)
     assert again is not None
 

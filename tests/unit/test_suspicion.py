@@ -158,7 +158,7 @@ def test_only_a_duration_that_is_true_in_seconds_takes_the_suspicion_away(
 
 def test_a_switch_that_is_known_to_count_milliseconds_is_not_suspected() -> None:
     record = stop(61_500, connect_ago=62)
-    record = replace(record, nas=replace(NAS, differs={"duration_unit": Unit.MILLISECONDS}))
+    record = record._replace(nas=replace(NAS, differs={"duration_unit": Unit.MILLISECONDS}))
     suspicions = Suspicions()
 
     assert {suspicions.of(record, NOW) for _ in range(2 * THOUSANDFOLD_IN_A_ROW)} == {None}

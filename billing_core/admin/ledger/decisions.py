@@ -6,7 +6,7 @@ is decided; every decision leaves a row in the audit.
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -174,7 +174,7 @@ class Decisions:
 
 
 def _changed(found: Sequence[_Decided]) -> list[_Decided]:
-    return [item for item in found if replace(item.after, revision=item.before.revision) != item.before]
+    return [item for item in found if item.after._replace(revision=item.before.revision) != item.before]
 
 
 def _add(sums: dict[str, Decimal], currency: str, amount: Decimal) -> None:

@@ -5,7 +5,7 @@ moment. What a query can't compute is done here: every leg whose rate is still k
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, text
@@ -118,7 +118,7 @@ def _dearest(connection: Connection, limits: Limits) -> Finding:
 # The rate that priced a leg is pinned in its session, as long as the session is of that generation.
 _RATED = f"""
     SELECT session.call_id, session.session_id, session.posted, session.estimated, session.decided_seconds,
-        {", ".join(f"session.{field.name} AS heard_{field.name}" for field in fields(Facts))},
+        {", ".join(f"session.{name} AS heard_{name}" for name in Facts._fields)},
         session.calling AS heard_calling, session.called AS heard_called,
         session.code, session.destination, session.price_per_minute, session.setup_fee,
         session.min_volume_seconds, session.interval_seconds, session.grace_seconds,
@@ -209,7 +209,7 @@ _TOLD_AS_HEARD = ("setup_at", "connect_at", "disconnect_cause", "calling", "call
 def _heard_seconds(row: Row[Any], rate: Rate | None) -> int | None:
     if row.decided_seconds is not None:
         return int(row.decided_seconds)
-    facts = Facts(*(row._mapping[f"heard_{field.name}"] for field in fields(Facts)))
+    facts = Facts(*(row._mapping[f"heard_{name}"] for name in Facts._fields))
     if row.estimated:
         return facts.known_seconds
     return facts.duration_seconds(rate.rounding if rate else DEFAULT_ROUNDING)
