@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+_GUID_DIGITS = 32
 _GUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _GROUPS = re.compile(r"[0-9a-f]{1,8}(?: [0-9a-f]{1,8}){3}", re.ASCII)
 
@@ -14,9 +15,9 @@ def call_name(text: str) -> str:
     """
     plain = text.lower()
     packed = plain.replace(" ", "").replace("-", "")
-    if _GUID.fullmatch(packed):
+    if len(packed) == _GUID_DIGITS and _GUID.fullmatch(packed):
         return packed
-    if _GROUPS.fullmatch(plain):
+    if " " in plain and _GROUPS.fullmatch(plain):
         return "".join(group.zfill(8) for group in plain.split(" "))
     return text
 

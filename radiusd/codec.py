@@ -197,7 +197,10 @@ class Attributes:
         values = self._values
         for kind, value in self._sent:
             if kind != VENDOR_SPECIFIC:
-                values.setdefault(kind, []).append(value)
+                if kind in values:
+                    values[kind].append(value)
+                else:
+                    values[kind] = [value]
             elif (vendor := vendors.get(value[:4])) is not None:
                 for inner, inner_value in sub_attributes(value):
                     values.setdefault(vendor << 8 | inner, []).append(inner_value)
@@ -208,7 +211,10 @@ class Attributes:
         Octets that are not UTF-8, and NUL, which databases refuse, come out as escapes: `\\xff`, `\\x00`.
         """
         key, prefix, _ = self._tables.lookup[name]
-        for value in self._values.get(key, ()):
+        values = self._values.get(key)
+        if values is None:
+            return None
+        for value in values:
             if found := text_of(value.removeprefix(prefix)):
                 return found
         return None
@@ -291,7 +297,8 @@ def _address(octets: bytes) -> str:
 
 def text_of(value: bytes) -> str:
     """Return *value* as UTF-8, with escapes for what no text may hold."""
-    return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    text = value.decode("utf-8", "backslashreplace")
+    return text.replace("\0", "\\x00") if "\0" in text else text
 
 
 def sub_attributes(value: bytes) -> list[tuple[int, bytes]]:

@@ -116,14 +116,15 @@ class DuplicateCache:
 
     def _make_room(self, now: float) -> None:
         """Drop expired answers, then the oldest ones, then the oldest request still without an answer."""
-        while self._answered and (
-            next(iter(self._answered.values())).expires_at <= now
-            or len(self) > self._entries_max
+        in_flight, answered = self._in_flight, self._answered
+        while answered and (
+            next(iter(answered.values())).expires_at <= now
+            or len(in_flight) + len(answered) > self._entries_max
             or self._octets > self._octets_max
         ):
-            self._drop_answer(next(iter(self._answered)))
-        if len(self) > self._entries_max:
-            self._in_flight.popitem(last=False)
+            self._drop_answer(next(iter(answered)))
+        if len(in_flight) + len(answered) > self._entries_max:
+            in_flight.popitem(last=False)
 
     def _drop_answer(self, key: Hashable) -> None:
         self._octets -= len(self._answered.pop(key).reply)

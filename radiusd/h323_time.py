@@ -27,6 +27,7 @@ _ISO = re.compile(
     r" ?(?P<zone>Z|[+-][0-9]{2}:?-?[0-9]{2,4})?",
     re.ASCII,
 )
+_DATED = ("year", "day", "hour", "minute", "second", "fraction")
 _UNIX = re.compile(r"(?P<seconds>[0-9]{1,11})(?:\.(?P<fraction>[0-9]{1,9}))?", re.ASCII)
 _GMT_OFFSET = re.compile(r"(?:GMT|UTC)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})", re.ASCII)
 _ISO_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>[0-9]{2}):?-?(?P<rest>[0-9]{2,4})", re.ASCII)
@@ -77,16 +78,11 @@ def _instants(text: str, named_zone: tzinfo) -> tuple[datetime, ...]:
 
 
 def _dated(match: re.Match[str], month: int, zone: tzinfo, name: str = "") -> tuple[datetime, ...]:
-    local = datetime(
-        int(match["year"]),
-        month,
-        int(match["day"]),
-        int(match["hour"]),
-        int(match["minute"]),
-        int(match["second"]),
-        _microseconds(match["fraction"]),
-        tzinfo=zone,
-    )
+    year, day, hour, minute, second, fraction = match.group(*_DATED)
+    microseconds = _microseconds(fraction)
+    local = datetime(int(year), month, int(day), int(hour), int(minute), int(second), microseconds, zone)
+    if zone is UTC:
+        return (local,)
     again = local if isinstance(zone, timezone) else local.replace(fold=1)
     if local.utcoffset() == again.utcoffset():
         return (local.astimezone(UTC),)
@@ -96,7 +92,7 @@ def _dated(match: re.Match[str], month: int, zone: tzinfo, name: str = "") -> tu
 
 
 def _microseconds(fraction: str | None) -> int:
-    return int((fraction or "0")[:6].ljust(6, "0"))
+    return int(fraction[:6].ljust(6, "0")) if fraction else 0
 
 
 def _zone(name: str, named_zone: tzinfo) -> tzinfo:

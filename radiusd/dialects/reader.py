@@ -84,6 +84,10 @@ def _source(text: str, known: Tables) -> _Source | None:
 
 def _packed(name: str, place: int) -> _Source:
     def read(attributes: Attributes) -> str | None:
+        octets = attributes.raw(name)
+        # Asked of nearly every packet, and nearly none holds a packed call.
+        if octets is None or b"/" not in octets:
+            return None
         text = attributes.text(name)
         return packed_field(text, place) if text else None
 

@@ -248,6 +248,6 @@ def _sip_cause(response: str | None) -> str | None:
 def _contradiction(attributes: Attributes) -> str | None:
     """Name an attribute that is given twice with different values: nobody can tell who calls whom."""
     for name in ("User-Name", "Called-Station-Id"):
-        if len(set(attributes.texts(name))) > 1:
+        if len(attributes.raws(name)) > 1 and len(set(attributes.texts(name))) > 1:
             return name
     return None
