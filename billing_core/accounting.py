@@ -1,97 +1,13 @@
 """What a switch reports of a leg, and what follows for its session. Pure; facts only accumulate."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import NamedTuple
 
-from billing_core.call_name import is_own_name
+from billing_core.facts import Facts
 from billing_core.limits import Limits
 from billing_core.money import ZERO
-from billing_core.session import Facts, Leg, Session, State, leg_key
-
-
-class Kind(Enum):
-    """Acct-Status-Type: RFC 2866 section 5.1; Failed (15) is what SIP proxies send for a call that failed."""
-
-    START = "start"
-    INTERIM = "interim"
-    STOP = "stop"
-    FAILED = "failed"
-
-
-class Report(NamedTuple):
-    """An accounting record about one leg, as its dialect reads it.
-
-    `leg_keys` are the names under which its leg may be known, the best first. `event_at` is the
-    record's own date, absent when it has none; `delay_seconds` how long it waited in the switch, 0 also
-    when that was not told.
-    A Start that `is_before_answer` was sent when the call began to be routed, and dates no answer.
-    `tags` tell its dialog from others of one call id, in any order (both of SIP's, a channel); `call_type`
-    is the side from which it is seen (telephony, VoIP). `linked` is the leg that our Class names, without
-    a generation if it is of an older form. At a switch whose `numbers_change`, a number proves nothing;
-    `overrun_is_charged` charges time that cannot be true, too.
-    """
-
-    kind: Kind
-    nas: str
-    nas_box: str
-    leg: Leg
-    leg_keys: tuple[bytes, ...]
-    call_id: str
-    session_id: str
-    name: str | None
-    ip: str | None
-    calling: str
-    called: str
-    termination_address: str | None = None
-    event_at: datetime | None = None
-    delay_seconds: int = 0
-    session_seconds: int | None = None
-    setup_at: datetime | None = None
-    connect_at: datetime | None = None
-    disconnect_at: datetime | None = None
-    disconnect_cause: str | None = None
-    can_disconnect: bool = False
-    is_before_answer: bool = False
-    tags: tuple[str, ...] = ()
-    call_type: str = ""
-    linked: tuple[bytes, int | None] | None = None
-    numbers_change: bool = False
-    overrun_is_charged: bool = False
-    nas_address: str = ""
-    nas_source: str = ""
-    is_delay_told: bool = False
-
-    @property
-    def further_key(self) -> bytes:
-        """Return the leg's name if it proves to be another one beside the leg that is charged."""
-        reference = self.call_id or self.session_id
-        return leg_key(self.nas, reference, Leg.FURTHER, f"{self.leg.value}/{self.session_id}")
-
-    @property
-    def ends(self) -> bool:
-        """Tell whether the record ends the leg."""
-        return self.kind in (Kind.STOP, Kind.FAILED)
-
-    def implied_start_at(self, now: datetime) -> datetime:
-        """Return when the call must have begun: the record's date less the duration it tells."""
-        happened_at = self.event_at or now - timedelta(seconds=self.delay_seconds)
-        return happened_at - timedelta(seconds=bounded(self.session_seconds))
-
-    @property
-    def tells_answer(self) -> bool:
-        """Tell whether the record says that the call is answered."""
-        return self.kind is Kind.INTERIM or (self.kind is Kind.START and not self.is_before_answer)
-
-    @property
-    def own_session_id(self) -> str:
-        """Return the session id where it tells one conversation of the call id from another, else nothing."""
-        return self.session_id if self.call_id and is_own_name(self.session_id, self.call_id) else ""
-
-
-def bounded(seconds: int | None) -> int:
-    """Return a number of seconds that dates can be reckoned with; garbage of a switch tells nothing."""
-    return seconds if seconds is not None and seconds <= 10 * 365 * 86_400 else 0
+from billing_core.report import Kind, Report
+from billing_core.session import Session, State
 
 
 def hear(
@@ -111,6 +27,7 @@ def hear(
         limits,
         _elapsed_seconds(session, now),
         possible_seconds(session, report, limits, now),
+        now - timedelta(seconds=report.delay_seconds),
     )
     has_failed = session.state is State.CLOSED and session.facts.failed and not session.facts.stopped
     if has_failed and report.tells_answer:
@@ -155,14 +72,25 @@ def possible_seconds(session: Session, report: Report, limits: Limits, now: date
     if session.authorized_at is not None and now >= session.authorized_at:
         began_at = min(session.opened_at, session.authorized_at)
         return int((now - began_at).total_seconds()) + limits.overrun_slack_seconds
-    answered = [session.facts.connect_at, report.connect_at, session.facts.start_event_at]
-    answered_at = min((at for at in answered if at is not None), default=None)
-    if answered_at is None:
-        return None
-    ended = [session.facts.disconnect_at, report.disconnect_at, report.event_at]
-    ended_at = max((at for at in ended if at is not None), default=now)
-    lasted = int((ended_at - answered_at).total_seconds())
-    return lasted + limits.overrun_slack_seconds if lasted >= 0 else None
+    lasted = [span for span in _spans(session.facts, report, now) if span >= 0]
+    return max(lasted) + limits.overrun_slack_seconds if lasted else None
+
+
+def _spans(facts: Facts, report: Report, now: datetime) -> Iterator[int]:
+    """Yield how long a call has lasted by now, by the dates of its switch and by the delay that it told."""
+    answered_at = _first(facts.connect_at, report.connect_at, facts.start_event_at)
+    began_at = answered_at or _first(facts.setup_at, report.setup_at)
+    if began_at is not None:
+        ended = [facts.disconnect_at, report.disconnect_at, report.event_at]
+        ended_at = max((at for at in ended if at is not None), default=now)
+        yield int((ended_at - began_at).total_seconds())
+    # RFC 2866 section 5.2: arrival less Acct-Delay-Time dates the record. Arrival alone does not.
+    if facts.start_heard_at is not None and facts.start_delay_told:
+        yield int((now - facts.start_heard_at).total_seconds())
+
+
+def _first(*moments: datetime | None) -> datetime | None:
+    return min((at for at in moments if at is not None), default=None)
 
 
 def _names(session: Session, report: Report) -> tuple[str, tuple[str, ...], str]:
@@ -182,12 +110,13 @@ def absorb(
     report: Report,
     limits: Limits,
     elapsed_seconds: int | None,
-    possible_seconds: int | None = None,
+    possible_seconds: int | None,
+    heard_at: datetime,
 ) -> Facts:
     """Join *report* into *facts*. Any order and any repetition of reports gives the same facts.
 
     *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown, and
-    *possible_seconds* the longest that a Stop may tell.
+    *possible_seconds* the longest that a Stop may tell. *heard_at* is when the report came, less its delay.
     """
     is_stop = report.kind is Kind.STOP
     stop_seconds, overrun_seconds = facts.stop_seconds, facts.overrun_seconds
@@ -199,6 +128,7 @@ def absorb(
     known_seconds = facts.known_seconds
     if report.kind is Kind.INTERIM:
         known_seconds = max(known_seconds, _believable(report.session_seconds, elapsed_seconds, limits))
+    start_heard_at, start_delay_told = _start_heard(facts, report, heard_at)
     return Facts(
         setup_at=_earliest(facts.setup_at, report.setup_at),
         connect_at=_earliest(facts.connect_at, report.connect_at),
@@ -215,7 +145,18 @@ def absorb(
         stopped=facts.stopped or is_stop,
         failed=facts.failed or report.kind is Kind.FAILED,
         disconnect_cause=_cause(facts, report, is_better),
+        start_heard_at=start_heard_at,
+        start_delay_told=start_delay_told,
     )
+
+
+def _start_heard(facts: Facts, report: Report, heard_at: datetime) -> tuple[datetime | None, bool]:
+    """Return when the Start was sent by our clock, and whether it told its delay: one that tells it wins."""
+    if report.kind is not Kind.START or report.is_delay_told < facts.start_delay_told:
+        return facts.start_heard_at, facts.start_delay_told
+    if facts.start_heard_at is None or report.is_delay_told > facts.start_delay_told:
+        return heard_at, report.is_delay_told
+    return min(facts.start_heard_at, heard_at), facts.start_delay_told
 
 
 def _elapsed_seconds(session: Session, now: datetime) -> int | None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from billing_core.accounting import Report
 from billing_core.authorization import (
     Authenticated,
     AuthorizationRequest,
@@ -34,6 +33,7 @@ from billing_core.ports import (
 from billing_core.proof import ProofId
 from billing_core.questions import authenticated, authorized, proof_id
 from billing_core.records import Recorded, payer, recorded
+from billing_core.report import Report
 from billing_core.session import Session
 
 Request = AuthorizationRequest | Report | Reboot | UnknownRecord

@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest, Authorized, Denied
 from billing_core.balance import Balance, available, payable, usable
 from billing_core.capacity import Counter, CounterKey, Scope
@@ -24,6 +23,7 @@ from billing_core.limits import Limits
 from billing_core.money import ONE, ZERO, plain
 from billing_core.ports import Refusal
 from billing_core.rate_table import Rate
+from billing_core.report import Report
 from billing_core.session import Session
 
 _OF_MONEY = frozenset({Denial.NO_MONEY, Denial.CREDIT_LIMIT, Denial.TOO_LITTLE})

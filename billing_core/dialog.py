@@ -7,9 +7,9 @@ dialogs at once, but that they are of the same only once a record has bound a le
 from collections.abc import Sequence
 from enum import IntEnum
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest
 from billing_core.call_name import is_own_name
+from billing_core.report import Report
 from billing_core.session import Session
 
 

@@ -5,10 +5,11 @@ price.
 """
 
 from billing_core.catalogue import Catalogue
+from billing_core.facts import Facts
 from billing_core.ledger import EntryKind
 from billing_core.limits import Limits
 from billing_core.money import ZERO, plain
-from billing_core.session import Facts, Leg, Session, State
+from billing_core.session import Leg, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Unbillable, Xdr
 
@@ -24,7 +25,7 @@ class UndecidableError(Exception):
 
 def told_seconds(facts: Facts) -> int | None:
     """Return how long a leg lasted by what its records tell, true or not; None if they tell no time."""
-    return facts.duration_seconds() or facts.least_seconds or None
+    return facts.duration_seconds() or facts.least_seconds() or None
 
 
 def decided(

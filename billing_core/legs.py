@@ -9,7 +9,6 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import NamedTuple
 
-from billing_core.accounting import Kind, Report
 from billing_core.call_event import CallEventKind
 from billing_core.client import Account
 from billing_core.credit_time import highest_cost
@@ -23,6 +22,7 @@ from billing_core.dialog import (
 from billing_core.money import ZERO
 from billing_core.parties import Parties
 from billing_core.repetition import is_of_earlier, opens_another, repeats, repeats_dates
+from billing_core.report import Kind, Report
 from billing_core.session import Session, State
 
 _DEAREST_SECONDS = 3600

@@ -3,7 +3,6 @@
 from collections.abc import Set
 from datetime import datetime, timedelta
 
-from billing_core.accounting import Report
 from billing_core.asked import Asked, asked_numbers, asked_text
 from billing_core.authorization import AuthorizationRequest, Authorized
 from billing_core.client import Account, Client
@@ -13,6 +12,7 @@ from billing_core.credit_time import dearer
 from billing_core.decision import unrecognised_text
 from billing_core.limits import Limits
 from billing_core.number import normalise
+from billing_core.report import Report
 from billing_core.session import Leg, Session, State
 
 

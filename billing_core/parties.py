@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from billing_core.accounting import Report
 from billing_core.asked import asked_numbers
 from billing_core.number import normalise
+from billing_core.report import Report
 from billing_core.session import Session
 
 

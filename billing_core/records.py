@@ -5,17 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from billing_core.accounting import Kind, Report, hear
+from billing_core.accounting import hear
 from billing_core.books import Books
 from billing_core.call_event import CallEventKind
 from billing_core.catalogue import Catalogue
 from billing_core.client import Account
 from billing_core.concurrency import is_sliced
+from billing_core.facts import Facts
 from billing_core.legs import NAMES_DIALOG, Finding, Sought, reported
 from billing_core.limits import Limits
 from billing_core.money import ZERO
 from billing_core.opening import bound, opened
-from billing_core.session import Facts, Leg, Session, State
+from billing_core.report import Kind, Report
+from billing_core.session import Leg, Session, State
 from billing_core.settlement import settle
 from billing_core.xdr import Unbillable, Xdr, XdrState
 

@@ -6,7 +6,7 @@ anew. RFC 5080 section 2.2.2 leaves the identification of sessions to the server
 
 from datetime import datetime, timedelta
 
-from billing_core.accounting import Kind, Report, bounded
+from billing_core.report import Kind, Report, bounded
 from billing_core.session import Session, State
 
 TOLERANCE = timedelta(seconds=120)

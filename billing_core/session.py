@@ -6,7 +6,8 @@ from enum import Enum, IntEnum
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
-from billing_core.money import DEFAULT_ROUNDING, ZERO, Rounding
+from billing_core.facts import Facts
+from billing_core.money import ZERO
 from billing_core.rate_table import Rate
 
 LegId = tuple[bytes, int]
@@ -42,71 +43,6 @@ class State(IntEnum):
     def is_open(self) -> bool:
         """Tell whether the leg holds capacity and perhaps money."""
         return self <= State.ACTIVE
-
-
-class Facts(NamedTuple):
-    """What accounting told of a leg. Facts only accumulate, so their order cannot matter.
-
-    `*_at` without event are what the switch dated itself; `start_event_at` and `stop_event_at`
-    are the dates of the Start and Stop records. Seconds are durations since the answer;
-    `overrun_seconds` are what a Stop told that cannot be true. `answered` tells that a Start or an
-    Interim said so.
-    """
-
-    setup_at: datetime | None = None
-    connect_at: datetime | None = None
-    disconnect_at: datetime | None = None
-    start_event_at: datetime | None = None
-    stop_event_at: datetime | None = None
-    known_seconds: int = 0
-    stop_seconds: int | None = None
-    overrun_seconds: int | None = None
-    answered: bool = False
-    stopped: bool = False
-    failed: bool = False
-    disconnect_cause: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether a Stop or a Failed record was received."""
-        return self.stopped or self.failed
-
-    @property
-    def is_overrun(self) -> bool:
-        """Tell whether all that is known of the duration is more than can be true."""
-        return self.stop_seconds is None and self.overrun_seconds is not None
-
-    def duration_seconds(self, rounding: Rounding = DEFAULT_ROUNDING) -> int | None:
-        """Return how long the call was answered, or None when the records do not tell.
-
-        The session time of a Stop wins wherever it is present. A Failed record means zero where nothing
-        says that the call was answered. An end before its answer tells nothing.
-        """
-        if self.stop_seconds is not None:
-            return self.stop_seconds
-        if self.overrun_seconds is not None:
-            return self.overrun_seconds
-        if not self.stopped:
-            return 0 if self.failed and not self.answered else None
-        if self.connect_at and self.disconnect_at:
-            return _between(self.connect_at, self.disconnect_at, rounding)
-        if self.start_event_at and self.stop_event_at:
-            return _between(self.start_event_at, self.stop_event_at, rounding)
-        return None
-
-    @property
-    def least_seconds(self) -> int:
-        """Return how long the call lasted at least by all but its Stop's session time."""
-        spans = [self.known_seconds]
-        if self.connect_at and self.disconnect_at:
-            spans.append(int((self.disconnect_at - self.connect_at).total_seconds()))
-        if self.start_event_at and self.stop_event_at:
-            spans.append(int((self.stop_event_at - self.start_event_at).total_seconds()))
-        return max(spans)
-
-
-def _between(answered_at: datetime, ended_at: datetime, rounding: Rounding) -> int | None:
-    return rounding.whole_seconds(ended_at - answered_at) if ended_at >= answered_at else None
 
 
 # What every packet makes is a named tuple: a frozen dataclass of as many fields takes five times as long.

@@ -14,7 +14,8 @@ from billing_core.rating import billed_seconds, cost
 from billing_core.session import Leg, Session
 from billing_core.xdr import Unbillable, Xdr, XdrState
 
-# Records are dated in whole seconds: a call that ended at once may seem to have lasted one.
+# Records are dated in whole seconds, and come one after the other: a call that ended at once may seem to
+# have lasted one.
 _SAME_MOMENT_SECONDS = 1
 
 
@@ -120,7 +121,8 @@ def _impossible(session: Session, duration: int | None) -> Unbillable | None:
     if facts.is_overrun:
         return Unbillable.OVERRUN
     is_backwards = facts.stopped and facts.connect_at and facts.disconnect_at and duration is None
-    says_answered = facts.stopped and duration == 0 and facts.least_seconds > _SAME_MOMENT_SECONDS
+    says_nothing = facts.stopped and duration == 0
+    says_answered = says_nothing and facts.least_seconds(session.closed_at) > _SAME_MOMENT_SECONDS
     return Unbillable.CONTRADICTORY_TIME if is_backwards or says_answered else None
 
 

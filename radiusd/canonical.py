@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from billing_core.accounting import Report
 from billing_core.authorization import (
     Authenticated,
     AuthorizationRequest,
@@ -16,6 +15,7 @@ from billing_core.denial import Denial
 from billing_core.money import plain
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.records import Recorded
+from billing_core.report import Report
 from billing_core.xdr import Xdr
 from radiusd.protocol import Received
 from radiusd.wire import Code, DropReason

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from billing_core.accounting import Report
 from billing_core.authorization import (
     Authenticated,
     AuthorizationRequest,
@@ -17,6 +16,7 @@ from billing_core.client import Account
 from billing_core.denial import Denial
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.records import Recorded
+from billing_core.report import Report
 from radiusd import challenge, digest, wire
 from radiusd.dialects.reading import accounting, authorization_request, sequence_number
 from radiusd.dialects.writing import accept_attributes, authenticated_attributes, reject_attributes

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest
+from billing_core.report import Kind, Report
 from radiusd.credentials import PapCredential
 from radiusd.dialects.dialect import Unit
 from radiusd.protocol import Received

@@ -7,11 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest
 from billing_core.catalogue import Catalogue
 from billing_core.client import Account, Client, Status
 from billing_core.rate_table import Rate, rate_table
+from billing_core.report import Kind, Report
 from billing_core.session import Leg, leg_key
 
 VECTORS = Path(__file__).parent / "vectors"

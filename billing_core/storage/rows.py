@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy.dialects import postgresql
 
+from billing_core.facts import Facts
 from billing_core.ledger import Entry
 from billing_core.money import DEFAULT_ROUNDING, ONE, read_rounding
 from billing_core.ports import Refusal
 from billing_core.rate_table import Rate
-from billing_core.session import Facts, Leg, Session, State
+from billing_core.session import Leg, Session, State
 from billing_core.storage.tables import decision, entry, event, mail, session, xdr
 from billing_core.xdr import Xdr
 
@@ -82,6 +83,8 @@ FACTS = (
     "stopped",
     "failed",
     "disconnect_cause",
+    "start_heard_at",
+    "start_delay_told",
 )
 _PROGRESS = (
     "leg_key",
@@ -222,6 +225,8 @@ def progress_row(leg: Session) -> tuple[object, ...]:
         facts.stopped,
         facts.failed,
         facts.disconnect_cause,
+        facts.start_heard_at,
+        facts.start_delay_told,
     )
 
 

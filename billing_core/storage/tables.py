@@ -262,6 +262,8 @@ session = Table(
     Column("stopped", Boolean, nullable=False),
     Column("failed", Boolean, nullable=False),
     column_text("disconnect_cause", nullable=True),
+    column_at("start_heard_at"),
+    column_flag("start_delay_told"),
     postgresql_with={"fillfactor": "60"},
 )
 # Not by `state`: that changes at the Start, and an index that knows it would have to be written again.

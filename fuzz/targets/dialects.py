@@ -6,11 +6,11 @@ The first octet chooses the dialect, the second the kind of packet, the rest is 
 
 from datetime import datetime, timedelta
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest, Denied
 from billing_core.charging import Outcome, Recorded
 from billing_core.denial import Denial
 from billing_core.ports import DisconnectReason
+from billing_core.report import Report
 from billing_core.storage.disconnects import Wanted
 from fuzz.targets.packets import AUTHENTICATOR, NOW, SECRET, SOURCE, SWITCHES, attributes_in, joined, storable
 from radiusd import wire

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from billing_core.accounting import Kind
+from billing_core.report import Kind
 from radiusd.dialects.dialect import EventForm, EventTime, StartMeans, Unit
 from radiusd.dialects.reader import Reader
 from radiusd.h323_time import h323_time, readings

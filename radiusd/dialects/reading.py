@@ -6,10 +6,10 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TypedDict
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest, Credential
 from billing_core.call_name import call_name, older_name
 from billing_core.ports import Reboot, UnknownRecord
+from billing_core.report import Kind, Report
 from billing_core.session import Leg, leg_key
 from radiusd import digest, session_class
 from radiusd.codec import Attributes, text_of

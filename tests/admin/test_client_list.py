@@ -7,12 +7,12 @@ from billing_command import Billing
 from calls import report
 from traffic import handle
 
-from billing_core.accounting import Kind
 from billing_core.admin.clients import client_list
 from billing_core.admin.clients.client_list import Order, Page
 from billing_core.admin.clients.client_search import Search
 from billing_core.admin.fixed_balance import MOVES_FIXED
 from billing_core.money import grouped
+from billing_core.report import Kind
 from billing_core.session import Leg
 from billing_core.storage.tables import entry
 

@@ -12,9 +12,9 @@ from billing_command import Billing
 from calls import NOON, report, start, stop
 from traffic import DEFINITIONS, define, handle, place
 
-from billing_core.accounting import Kind
 from billing_core.admin.ledger.rerate import Rerating, Scope
 from billing_core.limits import Limits
+from billing_core.report import Kind
 from billing_core.session import Leg
 from billing_core.storage.postgres import PostgresTurn
 from billing_core.storage.schema import engine

@@ -8,9 +8,9 @@ from billing_command import Billing
 from calls import report, request, start, stop
 from traffic import define, handle, place
 
-from billing_core.accounting import Kind
 from billing_core.admin.ledger.payments import Order, book
 from billing_core.ledger import EntryKind
+from billing_core.report import Kind
 from billing_core.session import Leg
 from billing_core.storage.schema import engine
 

@@ -11,12 +11,12 @@ from billing_command import Billing
 from calls import Password, report, request, start, stop
 from traffic import define, handle
 
-from billing_core.accounting import Kind
 from billing_core.admin.blocks.watcher import alone
 from billing_core.admin.output import CommandError
 from billing_core.authorization import Denied
 from billing_core.charging import Outcome
 from billing_core.denial import Denial
+from billing_core.report import Kind
 from billing_core.storage.schema import engine
 
 ALICE = "Alice Telecom"

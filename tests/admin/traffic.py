@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from billing_command import Billing
 from calls import NOON, report, request, start, stop
 
-from billing_core.accounting import Kind
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging, Outcome, Request
 from billing_core.limits import Limits
+from billing_core.report import Kind
 from billing_core.session import Leg
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage

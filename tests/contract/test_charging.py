@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import State, World, audit, catalogue, memory_world
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import Authorized, Denied
 from billing_core.charging import Charging, Outcome, Recorded, Request
 from billing_core.denial import Denial
 from billing_core.ports import DataRefusedError, Reboot, Storage, StorageDownError, Turn
+from billing_core.report import Kind, Report
 from billing_core.session import Leg
 from billing_core.session import State as Phase
 from billing_core.storage.postgres import PostgresStorage

@@ -8,8 +8,8 @@ from calls import ALICE, NOON, Password, at, report, request, start, stop
 from worlds import BOB, World, audit
 
 from billing_core import decision
-from billing_core.accounting import Kind
 from billing_core.denial import Denial
+from billing_core.report import Kind
 from billing_core.session import Leg, Session
 
 

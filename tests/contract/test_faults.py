@@ -14,11 +14,11 @@ from calls import NOON, SOLD, at, failed, interim, report, request, start, stop
 from postgres import connect
 from worlds import World, audit, catalogue
 
-from billing_core.accounting import Kind
 from billing_core.authorization import Authorized, Denied
 from billing_core.charging import Charging, Recorded, Request
 from billing_core.limits import Limits
 from billing_core.rate_table import rate_table
+from billing_core.report import Kind
 from billing_core.session import State as Phase
 from billing_core.sweep import OnSilence
 from billing_core.xdr import Unbillable, XdrState

@@ -14,13 +14,13 @@ from calls import catalogue as catalogue_of
 from postgres import connect
 from worlds import PAID, World
 
-from billing_core.accounting import Kind
 from billing_core.admin.ledger.payments import Order, book
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.client import Client
 from billing_core.ledger import EntryKind
 from billing_core.limits import Limits
+from billing_core.report import Kind
 from billing_core.session import Leg
 from billing_core.storage.low_balances import LowBalances
 from billing_core.storage.postgres import PostgresStorage

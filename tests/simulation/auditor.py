@@ -15,11 +15,11 @@ from functools import cache
 from nas import Call
 from shaky_storage import ShakyStorage
 
-from billing_core.accounting import Kind, Report
 from billing_core.capacity import Scope
 from billing_core.client import Client
 from billing_core.ledger import Entry
 from billing_core.rate_table import Rate
+from billing_core.report import Kind, Report
 from billing_core.session import Leg, LegId, Session, State
 from billing_core.xdr import Xdr
 

@@ -15,7 +15,7 @@ from network import CALM, Weather
 from proxy import Proxy
 from world import DISCONNECT_SECONDS, SWEEP_SECONDS, World
 
-from billing_core.accounting import Report
+from billing_core.report import Report
 from billing_core.session import Session
 from billing_core.sweep import OnSilence
 

@@ -10,9 +10,9 @@ from calls import report as a_report
 from calls import request as a_request
 from network import Network, Timer
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import AuthorizationRequest, Authorized, Denied
 from billing_core.ports import Reboot
+from billing_core.report import Kind, Report
 from billing_core.session import Leg, leg_key
 from billing_core.sweep import OnSilence
 

@@ -18,9 +18,9 @@ from market import Way
 from nas import Character, Nas
 from words import in_words
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import Authorized, Denied
 from billing_core.ports import Reboot
+from billing_core.report import Kind, Report
 from billing_core.session import Leg, LegId, leg_key
 
 TOLD_FAILURES = (Ending.BUSY, Ending.CANCELLED)

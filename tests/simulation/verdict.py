@@ -11,8 +11,8 @@ from nas import Call, Nas
 from shaky_storage import ShakyStorage
 from world import World
 
-from billing_core.accounting import Kind
 from billing_core.client import Policy
+from billing_core.report import Kind
 from billing_core.session import Leg
 
 

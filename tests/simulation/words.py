@@ -1,8 +1,8 @@
 """Packets and outcomes in words, for people who look for what went wrong."""
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest, Authorized, Denied
 from billing_core.records import Recorded
+from billing_core.report import Report
 
 
 def in_words(sent: object) -> str:

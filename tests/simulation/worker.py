@@ -11,12 +11,12 @@ from nas import Letter
 from network import Network, Timer
 from shaky_storage import DiedError, ShakyStorage, WouldWaitError
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest, Authorized
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.limits import Limits
 from billing_core.ports import DataRefusedError, StorageDownError
+from billing_core.report import Report
 
 CACHE_SECONDS = 10.0
 

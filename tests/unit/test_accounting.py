@@ -26,12 +26,14 @@ from calls import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from billing_core.accounting import Kind, Report, absorb, hear
+from billing_core.accounting import absorb, hear
 from billing_core.catalogue import Catalogue
 from billing_core.client import BillBy
+from billing_core.facts import Facts
 from billing_core.limits import Limits
 from billing_core.repetition import is_of_earlier, opens_another
-from billing_core.session import Facts, Leg, Session, State, leg_key
+from billing_core.report import Kind, Report
+from billing_core.session import Leg, Session, State, leg_key
 from billing_core.settlement import settle
 from billing_core.xdr import Unbillable, Xdr, XdrState
 
@@ -81,7 +83,7 @@ def heard(session: Session, *reports: Report, now: datetime = NOON + timedelta(s
 def facts(*reports: Report, elapsed_seconds: int | None = None) -> Facts:
     known = Facts()
     for told in reports:
-        known = absorb(known, told, LIMITS, elapsed_seconds)
+        known = absorb(known, told, LIMITS, elapsed_seconds, None, NOON)
     return known
 
 
@@ -386,6 +388,57 @@ def test_a_termination_leg_is_priced_by_the_vendors_table_and_only_recorded_with
 
     assert settled(vendors, stop(60)).amount == Decimal("0.30")
     assert settled(nobodys, stop(60)).state is XdrState.RECORDED
+
+
+# A Start at noon, a Stop 100 seconds later: the slack is 120 seconds.
+BOUNDS: list[tuple[Session, list[Report], int | None]] = [
+    (leg(), [], 220),
+    (leg(authorized_at=at(40), opened_at=at(40)), [], 180),
+    (unauthorized(), [], None),
+    (unauthorized(), [start()], None),
+    (unauthorized(), [start(is_delay_told=True)], 220),
+    (unauthorized(), [start(is_delay_told=True, delay_seconds=30)], 250),
+    (unauthorized(), [start(is_delay_told=True), start()], 220),
+    (unauthorized(), [start(), start(is_delay_told=True, delay_seconds=5)], 225),
+    (unauthorized(), [start(event_at=at(-10))], 230),
+    (unauthorized(), [start(event_at=at(-10), is_delay_told=True)], 230),
+    (unauthorized(), [start(event_at=at(10), is_delay_told=True)], 220),
+    (unauthorized(), [start(connect_at=at(20))], 200),
+    (unauthorized(), [start(setup_at=at(-30), is_before_answer=True)], 250),
+    (unauthorized(), [start(setup_at=at(-30), connect_at=at(20))], 200),
+    (unauthorized(), [start(event_at=at(500))], None),
+]
+
+
+@pytest.mark.parametrize(("session", "starts", "most"), BOUNDS)
+def test_no_stop_tells_more_seconds_than_have_passed_since_the_earliest_start(session, starts, most):
+    known = heard(session, *starts, now=NOON)
+    told = 86_400 if most is None else most
+
+    assert settled(known, stop(told)).state is XdrState.RATED
+    if most is not None:
+        assert settled(known, stop(most + 1)).reason is Unbillable.OVERRUN
+        assert settled(known, stop(most + 1, overrun_is_charged=True)).state is XdrState.RATED
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds", "reason"),
+    [
+        ([], 100, None),
+        ([start()], 1, None),
+        ([start()], 2, Unbillable.CONTRADICTORY_TIME),
+        ([start(delay_seconds=2)], 0, Unbillable.CONTRADICTORY_TIME),
+        ([start(is_before_answer=True)], 100, None),
+        ([start(event_at=NOON)], 100, None),
+    ],
+)
+def test_a_stop_of_no_seconds_counts_unless_an_answer_was_told_that_lasted(told, seconds, reason):
+    known = heard(leg(), *told, now=NOON)
+    ended = hear(known, stop(0, event_at=NOON), LIMITS, at(seconds))
+
+    xdr = settle(ended, DEFINITIONS, LIMITS)[1]
+
+    assert (xdr.reason, xdr.amount) == (reason, 0)
 
 
 UNBILLABLE: list[tuple[Session, Report, Unbillable]] = [

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest
 from billing_core.call_name import call_name, is_own_name, older_name
+from billing_core.report import Report
 from billing_core.session import Leg, leg_key
 from radiusd.codec import encode
 from radiusd.dialects.packed_call import packed_field

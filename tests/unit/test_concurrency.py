@@ -24,9 +24,10 @@ from billing_core.concurrency import (
 from billing_core.conversation import Conversation
 from billing_core.credit_time import highest_cost
 from billing_core.denial import Denial
+from billing_core.facts import Facts
 from billing_core.limits import Limits
 from billing_core.opening import granted
-from billing_core.session import Facts, Session, State
+from billing_core.session import Session, State
 
 LIMITS = Limits()
 FULL = Concurrency()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from billing_core.accounting import Kind, Report
 from billing_core.authorization import Authenticated, AuthorizationRequest, Authorized, Candidate
 from billing_core.client import Account, Client, Status
 from billing_core.denial import Denial
 from billing_core.ports import Reboot, UnknownRecord
 from billing_core.rate_table import Rate
+from billing_core.report import Kind, Report
 from radiusd.codec import DictionaryError, Tables, dictionary_directory, load, standard
 from radiusd.codec import Kind as ValueKind
 from radiusd.config import load as load_settings

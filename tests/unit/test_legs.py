@@ -20,13 +20,14 @@ from calls import (
     stop,
 )
 
-from billing_core.accounting import Kind, Report
 from billing_core.asked import Asked, asked_text
 from billing_core.call_event import CallEventKind
 from billing_core.client import Account
 from billing_core.conversation import conversation
+from billing_core.facts import Facts
 from billing_core.legs import Evidence, Finding, Sought, reported
-from billing_core.session import Facts, Leg, Session, State, leg_key
+from billing_core.report import Kind, Report
+from billing_core.session import Leg, Session, State, leg_key
 
 LONDON, CUBA = "442071234567", "5312345678"
 DEAR = rate("6/min 1/1", "53")

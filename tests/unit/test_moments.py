@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from billing_core.accounting import Kind
+from billing_core.report import Kind
 from radiusd.codec import encode
 from radiusd.dialects import DIALECTS
 from radiusd.dialects.moments import Moments, moments

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from billing_core.accounting import Report
 from billing_core.authorization import AuthorizationRequest
 from billing_core.ports import Reboot, UnknownRecord
+from billing_core.report import Report
 from radiusd import wire
 from radiusd.codec import encode
 from radiusd.dialects.reading import accounting, authorization_request

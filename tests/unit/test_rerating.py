@@ -8,13 +8,14 @@ import calls
 import pytest
 from calls import ALICE, ALICE_ACCOUNT, at, rate, report, start, stop
 
-from billing_core.accounting import Kind, hear
+from billing_core.accounting import hear
 from billing_core.catalogue import Catalogue
 from billing_core.charging import payer
 from billing_core.client import Account
 from billing_core.limits import Limits
 from billing_core.opening import opened
 from billing_core.rate_table import rate_table
+from billing_core.report import Kind
 from billing_core.rerating import difference, owner, rerated
 from billing_core.session import Leg, Session
 from billing_core.settlement import settle

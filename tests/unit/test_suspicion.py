@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from billing_core.accounting import Kind
+from billing_core.report import Kind
 from radiusd import wire
 from radiusd.codec import encode
 from radiusd.credentials import hide_password

@@ -9,8 +9,9 @@ from calls import NOON, SOLD, at
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_core.facts import Facts
 from billing_core.limits import Limits
-from billing_core.session import Facts, Leg, Session, State
+from billing_core.session import Leg, Session, State
 from billing_core.sweep import OnSilence, closed_in_silence, expire
 
 LIMITS = Limits(max_call_seconds=7200, silence_margin_seconds=60)

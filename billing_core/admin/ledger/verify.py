@@ -16,11 +16,11 @@ from billing_core.admin.ledger.suspicions import SUSPICIONS, Suspicion
 from billing_core.admin.output import Record
 from billing_core.asked import asked_numbers
 from billing_core.credit_time import highest_cost
+from billing_core.facts import Facts
 from billing_core.limits import Limits
 from billing_core.money import DEFAULT_ROUNDING, ONE, ZERO, read_rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import billed_seconds, cost
-from billing_core.session import Facts
 from billing_core.xdr import XdrState
 
 RECOMPUTED = "amounts_are_the_cost_of_the_duration"
