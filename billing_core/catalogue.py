@@ -32,6 +32,9 @@ class Recognition(Enum):
 # Whoever makes tables each other's parents, straight in the database, must not hang a turn.
 _PARENTS_MAX = 32
 
+Mark = tuple[Recognition, str | None]
+"""What may tell whose a call is: a name, an address, a caller id."""
+
 _Key = tuple[Recognition, str]
 
 
@@ -117,9 +120,7 @@ class Catalogue:
                 return account
         return None
 
-    def recognise_first(
-        self, marks: Iterable[tuple[Recognition, str | None]], dialled: str
-    ) -> Account | None:
+    def recognise_first(self, marks: Iterable[Mark], dialled: str) -> Account | None:
         """Return the account recognised by the first of *marks* that any account has.
 
         Where none of its accounts fits, the call is nobody's: by leaving out a tech prefix a caller must
@@ -155,8 +156,7 @@ class Catalogue:
         """
         if leg is Leg.TERMINATION:
             return self.vendor(termination_address)
-        marks = ((Recognition.NAME, name), (Recognition.IP, ip), (Recognition.ANI, normalise(calling)))
-        return self.recognise_first(marks, called)
+        return self.recognise_first(marks(name, ip, calling), called)
 
     def _may_be_counted(self, key: CounterKey, account: Account | None) -> bool:
         if key[0] is Scope.RESELLER:
@@ -184,6 +184,11 @@ class _ProfilesInForce:
     def __contains__(self, name: object) -> bool:
         profile = self.profiles.get(name) if isinstance(name, str) else None
         return profile is not None and profile.covers(self.at, self.zone)
+
+
+def marks(name: str | None, ip: str | None, calling: str) -> tuple[Mark, ...]:
+    """Return by what records tell who pays, the surest first."""
+    return (Recognition.NAME, name), (Recognition.IP, ip), (Recognition.ANI, normalise(calling))
 
 
 def recognition_keys(account: Account) -> list[_Key]:

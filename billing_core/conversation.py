@@ -40,7 +40,7 @@ def conversation(
         if leg.state is State.CLOSED or leg.account_id != account.id or dialog is Dialog.OTHER:
             continue
         is_same_number = number in numbers(leg)
-        is_moved = dialog is Dialog.SAME and not leg.is_heard and leg.state.is_open
+        is_moved = dialog is Dialog.SAME and not leg.is_heard
         if is_same_number or is_moved:
             names_session = dialog is Dialog.SAME and bool(request.own_session_id) and not request.tags
             is_sure = is_same_number and (names_session or not request.call_id)

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from billing_core.call_event import CallEventKind
+from billing_core.catalogue import Mark, marks, recognition_keys
 from billing_core.client import Account
 from billing_core.credit_time import highest_cost
 from billing_core.dialog import (
@@ -21,7 +22,7 @@ from billing_core.dialog import (
 )
 from billing_core.money import ZERO
 from billing_core.parties import Parties
-from billing_core.repetition import is_of_earlier, opens_another, repeats, repeats_dates
+from billing_core.repetition import TOLERANCE, closed_at, is_of_earlier, opens_another, repeats, repeats_dates
 from billing_core.report import Kind, Report
 from billing_core.session import Session, State
 
@@ -67,19 +68,20 @@ class Finding(NamedTuple):
 class Sought(NamedTuple):
     """A record and what it takes to find its leg.
 
-    `payer` is whose leg its names would make it, `prefix_of` tells the tech prefix of a leg's account,
-    `has_rebooted` whether the device of a leg has begun anew since the leg has ended.
+    `payer` is whose leg its names would make it, `account_of` returns the account of a leg, `has_rebooted`
+    tells whether the device of a leg has begun anew since the leg has ended.
     """
 
     report: Report
     payer: Account | None
-    prefix_of: Callable[[Session], str]
+    account_of: Callable[[Session], Account | None]
     has_rebooted: Callable[[Session], bool]
     now: datetime
 
     def parties(self, leg: Session) -> Parties:
         """Return who calls whom, as the account of *leg* dials."""
-        return Parties(self.report, self.prefix_of(leg))
+        account = self.account_of(leg)
+        return Parties(self.report, account.tech_prefix if account else "")
 
     def names(self, leg: Session) -> bool:
         """Tell whether the record names a number of *leg*."""
@@ -131,11 +133,27 @@ def _talked(sought: Sought, legs: Sequence[Session]) -> list[Session]:
 
 
 def _of_payer(sought: Sought, found: Sequence[Session], legs: Sequence[Session]) -> Sequence[Session]:
-    """Return those of *found* that the record's account would pay; all, if it pays none of *legs*."""
+    """Return those of *found* that the record's account would pay; those it may, if it pays no leg."""
     payer = sought.payer
     if payer is None or all(leg.account_id != payer.id for leg in legs):
-        return found
+        return _marked(sought, found)
     return [leg for leg in found if leg.account_id == payer.id]
+
+
+def _marked(sought: Sought, legs: Sequence[Session]) -> Sequence[Session]:
+    """Return the legs whose account has the first mark of the record that any has; all, if none has one.
+
+    Without the tech prefix, which a switch may have taken off, its marks still tell whose it can be.
+    """
+    report = sought.report
+    for mark in marks(report.name, report.ip, report.calling):
+        if found := [leg for leg in legs if _has_mark(sought.account_of(leg), mark)]:
+            return found
+    return legs
+
+
+def _has_mark(account: Account | None, mark: Mark) -> bool:
+    return account is not None and mark in recognition_keys(account)
 
 
 def _beside(sought: Sought, legs: Sequence[Session]) -> Session | None:
@@ -166,15 +184,24 @@ def _picked(sought: Sought, legs: Sequence[Session], evidence: Evidence) -> Find
         return Finding(again, evidence, is_repetition=True)
     under_way = [leg for leg in legs if leg.state is not State.CLOSED]
     if report.kind is Kind.FAILED and under_way:
-        return _failed(legs, under_way, evidence)
+        return _failed(report, legs, under_way, evidence)
     if under_way:
         return _open(sought, legs, under_way, evidence)
     return _ended(sought, legs, evidence)
 
 
-def _failed(legs: Sequence[Session], under_way: Sequence[Session], evidence: Evidence) -> Finding:
-    """Return which call has failed: none that was answered, and of several the one that holds least."""
+def _failed(
+    report: Report, legs: Sequence[Session], under_way: Sequence[Session], evidence: Evidence
+) -> Finding:
+    """Return which call has failed: none that was answered, and of several the one that holds least.
+
+    It may be told again; where nothing was accepted since, no other call has failed with it.
+    """
     unanswered = [leg for leg in under_way if not leg.facts.answered]
+    if not evidence.is_sure:
+        for leg in (leg for leg in legs if leg.has_only_failed and repeats(leg, report)):
+            if all(other.opened_at < closed_at(leg) for other in unanswered):
+                return Finding(leg, evidence, is_repetition=True)
     if unanswered:
         return Finding(min(unanswered, key=_cost), evidence)
     event = None if len(legs) > len(under_way) else CallEventKind.FAILED_AFTER_ANSWER
@@ -185,7 +212,7 @@ def _open(
     sought: Sought, legs: Sequence[Session], under_way: Sequence[Session], evidence: Evidence
 ) -> Finding:
     report = sought.report
-    best = _likeliest(under_way, report)
+    best = _likeliest(sought, under_way)
     for earlier in reversed(_of_before(legs, best)):
         if _is_late(earlier, best, report, sought.now):
             return Finding(earlier, evidence, is_repetition=repeats(earlier, report))
@@ -205,15 +232,28 @@ def _ended(sought: Sought, legs: Sequence[Session], evidence: Evidence) -> Findi
     return Finding(None) if is_another else Finding(last, evidence)
 
 
-def _likeliest(legs: Sequence[Session], report: Report) -> Session:
+def _likeliest(sought: Sought, legs: Sequence[Session]) -> Session:
     """Return the one of several open or released legs: open before released, unbound before bound, dearest.
 
-    A Stop or an Interim looks for a leg that has begun first, where one has.
+    A Stop or an Interim looks for a leg that has begun first, where one has. Where numbers tell nothing, a
+    released leg may be the one that is talked on, so that the price alone counts.
     """
     if len(legs) == 1:
         return legs[0]
+    report = sought.report
     wants_bound = report.kind in (Kind.STOP, Kind.INTERIM) and any(leg.is_heard for leg in legs)
-    return min(legs, key=lambda leg: (not leg.state.is_open, leg.is_heard is not wants_bound, -_cost(leg)))
+
+    def rank(leg: Session) -> tuple[bool, bool, Decimal]:
+        is_free = not (leg.state.is_open or (report.numbers_change and _may_go_on(leg, sought.now)))
+        return is_free, leg.is_heard is not wants_bound, -_cost(leg)
+
+    return min(legs, key=rank)
+
+
+def _may_go_on(leg: Session, now: datetime) -> bool:
+    """Tell whether a leg that gave back what it held can still be talked on, by what it was granted."""
+    granted = timedelta(seconds=leg.credit_time_seconds or 0)
+    return now <= (leg.authorized_at or leg.opened_at) + granted + TOLERANCE
 
 
 def _cost(leg: Session) -> Decimal:

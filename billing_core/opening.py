@@ -37,6 +37,7 @@ def granted(
             generation=known.leg.generation,
             authorized_at=opened_first_at,
             questions=known.leg.questions + (not known.is_sure),
+            asked=_asked_before(known.leg, outcome.candidate.number),
         )
     else:
         return _looked_at_in_time(
@@ -111,6 +112,12 @@ def _again(
         look_at=max(look_at, leg.look_at),
     )
     return _priced(again, outcome, known, limits)
+
+
+def _asked_before(leg: Session, number: str) -> str | None:
+    """Return what a released leg was accepted for before, other than the *number* it is asked for now."""
+    before = [*asked_numbers(leg.asked), *([Asked(leg.called, leg.rate)] if leg.rate else [])]
+    return asked_text([item for item in before if item.number != number])
 
 
 def _priced(leg: Session, outcome: Authorized, known: Conversation, limits: Limits) -> Session:

@@ -89,11 +89,10 @@ def recorded(
 def _sought(
     books: Books, report: Report, account: Account | None, catalogue: Catalogue, now: datetime
 ) -> Sought:
-    def prefix_of(leg: Session) -> str:
-        own = catalogue.account(leg.client_id, leg.account_id) if leg.client_id is not None else None
-        return own.tech_prefix if own else ""
+    def account_of(leg: Session) -> Account | None:
+        return catalogue.account(leg.client_id, leg.account_id) if leg.client_id is not None else None
 
-    return Sought(report, account, prefix_of, books.has_rebooted, now)
+    return Sought(report, account, account_of, books.has_rebooted, now)
 
 
 def _found(books: Books, sought: Sought) -> Finding:

@@ -71,7 +71,7 @@ def opens_another(leg: Session, report: Report, now: datetime) -> bool:
     implied_start_at = report.connect_at or report.implied_start_at(now)
     if facts.ended:
         # The later of the two, so that a repeated Stop whose dates contradict each other stays a repetition.
-        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or _closed_at(leg)
+        ended_at = _latest(facts.disconnect_at, facts.stop_event_at) or closed_at(leg)
         return implied_start_at > ended_at + TOLERANCE
     if report.kind is Kind.INTERIM:
         return False  # The same call goes on, or another whose Stop will tell; Interims may go backwards.
@@ -80,7 +80,7 @@ def opens_another(leg: Session, report: Report, now: datetime) -> bool:
     if began_at is not None and implied_start_at <= began_at + TOLERANCE:
         return False
     begun_by_ours = now - timedelta(seconds=bounded(report.session_seconds))
-    return min(implied_start_at, begun_by_ours) > _closed_at(leg) + TOLERANCE
+    return min(implied_start_at, begun_by_ours) > closed_at(leg) + TOLERANCE
 
 
 def is_of_earlier(earlier: Session, later: Session, report: Report, now: datetime) -> bool:
@@ -110,7 +110,7 @@ def dates_of(leg: Session) -> tuple[datetime | None, datetime | None]:
     return began_at, ended_at
 
 
-def _closed_at(leg: Session) -> datetime:
+def closed_at(leg: Session) -> datetime:
     """Return when a leg ended by our clock: never before it began, though the clock was set back."""
     return max(leg.closed_at or leg.opened_at, leg.opened_at)
 

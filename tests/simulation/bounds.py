@@ -76,8 +76,13 @@ def nobody_overspends(world: HostileWorld) -> None:
 
 
 def _dearest_due(world: HostileWorld, dialog: Dialog) -> Fraction:
-    """Return what a conversation may be charged at most: where records name no number, at another's price."""
+    """Return what a conversation may be charged at most.
+
+    Where records name no number, at another's price; where they count milliseconds, what nothing bounds.
+    """
     switch = _switch_of(world, dialog)
+    if switch.habits.milliseconds:
+        return 1000 * due(world.definitions, dialog)
     if not switch.habits.rewrites:
         return due(world.definitions, dialog)
     named = [other for other in switch.attempts if other.call_id == dialog.attempt.call_id]
@@ -99,15 +104,17 @@ def is_guarded(world: HostileWorld, dialog: Dialog) -> bool:
     attempt, switch = dialog.attempt, _switch_of(world, dialog)
     return (
         len(attempt.dialogs) == 1
-        and not _shares_its_question(switch, attempt)
+        and not shares_its_question(switch, attempt)
         and not _was_released(switch, dialog)
     )
 
 
-def _shares_its_question(switch: Proxy, attempt: Attempt) -> bool:
+def shares_its_question(switch: Proxy, attempt: Attempt) -> bool:
     naming = switch.habits.naming
     if naming in (Naming.SESSION, Naming.GUID):
         return False
+    if switch.habits.rewrites and len(attempt.numbers) > 1:
+        return True  # It was forwarded: nothing tells of which of its two grants a record is.
     # Whose records name no number cannot be told from another of the same client's, though asked for apart.
     for other in switch.attempts:
         same = other.call_id == attempt.call_id and other.invite.client_id == attempt.invite.client_id

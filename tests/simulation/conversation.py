@@ -47,6 +47,7 @@ class Attempt:
     legs: set[LegId] = field(default_factory=set)
     over: bool = False
     numbers: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     dialogs: list[Dialog] = field(default_factory=list)
 
     @property

@@ -92,6 +92,7 @@ class Proxy(Nas):
     def _answered(self, attempt: Attempt, number: str, outcome: object) -> None:
         invite = attempt.invite
         if isinstance(outcome, Denied):
+            attempt.refused.add(number)
             if attempt.guesses and attempt.accepted_at is None:
                 attempt.guesses -= 1
                 if not attempt.guesses:
@@ -105,6 +106,7 @@ class Proxy(Nas):
     def _accepted(self, attempt: Attempt, number: str, outcome: Authorized) -> None:
         linked, is_first_number = (attempt.key, outcome.generation), number == attempt.invite.number
         attempt.legs.add(linked)
+        attempt.refused.discard(number)
         for dialog in attempt.dialogs:
             # It was asked again while they talk: the shorter of the two times counts.
             self._later(outcome.credit_time_seconds, lambda dialog=dialog: self._bye(dialog))
@@ -183,9 +185,13 @@ class Proxy(Nas):
         self._send(spare, lambda outcome: None)
 
     def end_leg(self, leg: LegId) -> None:
-        """Obey a Disconnect-Request for a leg: end every conversation that was granted as that leg."""
+        """Obey a Disconnect-Request for a leg: end every conversation that was granted as that leg.
+
+        Where nothing but the Call-ID names it, end all that have it.
+        """
         for attempt in self.attempts:
-            if leg in attempt.legs:
+            is_named = self.habits.naming is Naming.CALL_ID and attempt.key == leg[0]
+            if leg in attempt.legs or is_named:
                 for dialog in attempt.dialogs:
                     self._bye(dialog)
 

@@ -72,6 +72,11 @@ def ended(number: int = 0, **fields: Any) -> Session:
     return leg(number, **{"state": State.CLOSED, "closed_at": at(60), "facts": facts} | fields)
 
 
+def tried(number: int = 0, **fields: Any) -> Session:
+    facts = Facts(failed=True, stop_event_at=at(60))
+    return leg(number, **{"state": State.CLOSED, "closed_at": at(60), "facts": facts} | fields)
+
+
 def asked(*legs: Session, account: Account = ALICE_ACCOUNT, number: str = LONDON, **fields: Any) -> str:
     """Return what a question finds: `new`, or the generation of the leg, `moved` if for another number."""
     found = conversation(request(**fields), account, number, legs)
@@ -81,7 +86,7 @@ def asked(*legs: Session, account: Account = ALICE_ACCOUNT, number: str = LONDON
 
 
 def heard(told: Report, *legs: Session, account: Account | None = ALICE_ACCOUNT, now: int = 70) -> Finding:
-    sought = Sought(told, account, lambda _: "", lambda _: False, at(now))
+    sought = Sought(told, account, lambda _: None, lambda _: False, at(now))
     return reported(sought, legs)
 
 
@@ -104,6 +109,8 @@ QUESTIONS: list[tuple[str, dict[str, Any], Sequence[Session], str]] = [
     ("another dialog", TAGGED, [leg(tags=("b",))], "new"),
     ("another dialog of a call that talks", TAGGED, [talking(tags=("b", "c"))], "new"),
     ("the same dialog, for another number", TAGGED | {"number": CUBA}, [leg(tags=("a",))], "0 moved"),
+    ("so, when it had given its money back", TAGGED | {"number": CUBA},
+     [leg(tags=("a",), state=State.RELEASED)], "0 moved"),
     ("so, when they talk already", TAGGED | {"number": CUBA}, [talking(tags=("a", "b"))], "new"),
     ("a number it was asked for before", TAGGED | {"number": CUBA},
      [leg(tags=("a",), asked=asked_text([Asked(CUBA, DEAR)]))], "0"),
@@ -164,6 +171,16 @@ RECORDS: list[tuple[str, Report, Sequence[Session], int | None, Evidence | None,
      CallEventKind.ANOTHER_NUMBER),
     ("another number, where numbers change", told(Kind.STOP, called="3312345", numbers_change=True),
      [leg()], 0, Evidence.ACCOUNT, None),
+    ("no number, and the dearer call had given its money back", told(Kind.START, numbers_change=True),
+     [leg(0, called=CUBA, rate=DEAR, state=State.RELEASED), leg(1)], 0, Evidence.GUESS,
+     CallEventKind.GUESSED_LEG),
+    ("so, long after its time was over", told(Kind.START, numbers_change=True),
+     [leg(0, called=CUBA, rate=DEAR, state=State.RELEASED, authorized_at=at(-200), credit_time_seconds=10),
+      leg(1)], 1, Evidence.GUESS, CallEventKind.GUESSED_LEG),
+    ("a failure that is told again", told(Kind.FAILED, numbers_change=True), [leg(0), tried(1)], 1,
+     Evidence.ACCOUNT, None),
+    ("a failure after the next Accept", told(Kind.FAILED, numbers_change=True),
+     [leg(0, opened_at=at(61)), tried(1)], 0, Evidence.ACCOUNT, None),
     ("the second dialog of a fork", told(Kind.START, tags=("a", "b2")), FORKED, None, None,
      CallEventKind.ANOTHER_DIALOG),
     ("the second dialog of a fork, with the Class of the first",
@@ -194,6 +211,24 @@ def test_a_record_is_of_the_leg_that_it_tells(what, legs, generation, evidence, 
     assert (found.leg.generation if found.leg else None) == generation
     assert evidence is None or found.evidence is evidence
     assert found.event is event
+
+
+@pytest.mark.parametrize(
+    ("mark", "generation"), [({"ip": "192.0.2.1"}, 0), ({"calling": "1555"}, 1), ({"name": "nobody"}, 1)]
+)
+def test_a_record_whose_tech_prefix_was_taken_off_is_of_the_account_that_has_its_mark(mark, generation):
+    accounts = {
+        10: Account(id=10, client_id=1, ip="192.0.2.1", tech_prefix="777"),
+        11: Account(id=11, client_id=2, ani="1555"),
+    }
+    what = told(
+        Kind.START, **{"name": None, "ip": None, "called": "1999" + LONDON, "numbers_change": True} | mark
+    )
+    sought = Sought(what, None, lambda leg: accounts[leg.account_id or 0], lambda _: False, at(70))
+    found = reported(sought, [leg(0), leg(1, account_id=11, client_id=2, called=CUBA, rate=DEAR)])
+
+    assert found.leg is not None
+    assert found.leg.generation == generation
 
 
 def test_the_same_call_from_another_side_is_a_further_leg_and_another_session_alone_is_none():
@@ -244,7 +279,7 @@ def test_a_repetition_is_known_by_what_it_says(what, meant):
 
 
 def test_a_stop_that_comes_again_after_its_device_has_begun_anew_is_of_another_call():
-    sought = Sought(a_stop(), ALICE_ACCOUNT, lambda _: "", lambda _: True, at(4001))
+    sought = Sought(a_stop(), ALICE_ACCOUNT, lambda _: None, lambda _: True, at(4001))
 
     assert reported(sought, [ended()]).leg is None
 
