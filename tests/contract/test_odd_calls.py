@@ -1,14 +1,20 @@
 """What an admin is told of calls that are odd, as they happen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from calls import NOON, at, failed, request, start, stop
+from calls import ALICE, ALICE_ACCOUNT, NOON, at, catalogue, failed, request, start, stop
 from memory import MemoryStorage
 from worlds import memory_world
 
+from billing_core.authorization import Authorized, Denied
+from billing_core.books import OPEN_LEGS_MAX
 from billing_core.call_event import CallEventKind
-from billing_core.charging import Request
+from billing_core.charging import Charging, Request
+from billing_core.client import Concurrency, Policy
+from billing_core.denial import Denial
+from billing_core.limits import Limits
 
 BOB = {"name": "bob"}
 SESSION = {"session_id": "s1"}
@@ -67,3 +73,16 @@ def test_a_call_that_begins_after_its_money_was_given_back_is_told():
 
     assert isinstance(storage, MemoryStorage)
     assert [event.kind for event in storage.events] == [CallEventKind.LATE_START]
+
+
+def test_a_caller_cannot_have_more_calls_of_one_call_id_than_so_many():
+    carefree = replace(ALICE, concurrency=Concurrency(Policy.NONE))
+    charging = Charging(memory_world().new_storage(), catalogue((carefree, [ALICE_ACCOUNT])), Limits())
+    asked = [request(call_id="call-1", session_id=f"s{number}") for number in range(OPEN_LEGS_MAX + 1)]
+    *accepted, refused = charging.handle(asked, NOON)
+
+    assert all(isinstance(outcome, Authorized) for outcome in accepted)
+    assert isinstance(refused, Denied)
+    assert refused.reason is Denial.MALFORMED
+    (repeated,) = charging.handle([asked[0]], at(1))
+    assert isinstance(repeated, Authorized)
