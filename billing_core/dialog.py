@@ -48,7 +48,7 @@ def has_session(report: Report, leg: Session) -> bool:
 
 def has_tags(report: Report, leg: Session) -> bool:
     """Tell whether a record names the tags that bound the leg."""
-    return leg.is_bound and bool(report.tags and leg.tags) and _are_of_one(report.tags, leg.tags)
+    return bool(report.tags and leg.tags) and leg.is_bound and _are_of_one(report.tags, leg.tags)
 
 
 def is_of_another_dialog(report: Report, leg: Session) -> bool:
@@ -60,8 +60,9 @@ def is_of_another_dialog(report: Report, leg: Session) -> bool:
 
 def is_of_another_session(report: Report, leg: Session) -> bool:
     """Tell whether a record names another session than the one that bound the leg."""
-    told, known = report.own_session_id, _bound_session(leg)
-    return bool(told and known) and told != known
+    told = report.own_session_id
+    known = _bound_session(leg) if told else ""
+    return bool(known) and told != known
 
 
 def _bound_session(leg: Session) -> str:

@@ -85,7 +85,7 @@ class Sought(NamedTuple):
 
     def names(self, leg: Session) -> bool:
         """Tell whether the record names a number of *leg*."""
-        return bool(self.parties(leg).named(leg)) or self.report.called == leg.called
+        return self.report.called == leg.called or bool(self.parties(leg).named(leg))
 
 
 def reported(sought: Sought, legs: Sequence[Session]) -> Finding:

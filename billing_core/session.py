@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -170,6 +171,8 @@ def is_same_device(one: Device, other: Device) -> bool:
     return bool(told) and all(mine == others for mine, others in told)
 
 
+# Question, Start and Stop name the same call.
+@lru_cache(maxsize=4096)
 def leg_key(nas: str, reference: str, leg: Leg, detail: str = "") -> bytes:
     """Return the 16 octets that name a call on one side.
 

@@ -183,18 +183,21 @@ def load(paths: Iterable[Path], same_as: Mapping[int, int] = MappingProxyType({}
 
 
 class Attributes:
-    """The attributes of one packet, by name."""
+    """The attributes of one packet, by name.
 
-    __slots__ = ("_avpairs", "_sent", "_tables", "_values")
+    `values` are the octets sent, in order, by the key that `Tables.lookup` gives a name.
+    """
+
+    __slots__ = ("_avpairs", "_sent", "_tables", "values")
 
     def __init__(self, attributes: Iterable[tuple[int, bytes]], tables: Tables | None = None) -> None:
         """Sort the (type, value) pairs of a frame; *tables* other than the standard ones are a dialect's."""
         self._tables = tables or standard()
         self._sent = tuple(attributes)
         self._avpairs: dict[str, dict[str, str]] = {}
-        self._values: dict[int, list[bytes]] = {}
+        self.values: dict[int, list[bytes]] = {}
         vendors = self._tables.vendors
-        values = self._values
+        values = self.values
         for kind, value in self._sent:
             if kind != VENDOR_SPECIFIC:
                 if kind in values:
@@ -211,7 +214,7 @@ class Attributes:
         Octets that are not UTF-8, and NUL, which databases refuse, come out as escapes: `\\xff`, `\\x00`.
         """
         key, prefix, _ = self._tables.lookup[name]
-        values = self._values.get(key)
+        values = self.values.get(key)
         if values is None:
             return None
         for value in values:
@@ -222,33 +225,33 @@ class Attributes:
     def texts(self, name: str) -> tuple[str, ...]:
         """Return every text of that name which is not empty, in the order sent."""
         key, prefix, _ = self._tables.lookup[name]
-        found = (text_of(value.removeprefix(prefix)) for value in self._values.get(key, ()))
+        found = (text_of(value.removeprefix(prefix)) for value in self.values.get(key, ()))
         return tuple(text for text in found if text)
 
     def integer(self, name: str) -> int | None:
         """Return the first number of that name; None unless it has exactly 4 octets."""
         key, _, kind = self._tables.lookup[name]
         assert kind in _NUMBERS, f"{name} is no number but {kind.value}"
-        values = self._values.get(key)
+        values = self.values.get(key)
         return int.from_bytes(values[0]) if values and len(values[0]) == 4 else None
 
     def address(self, name: str) -> str | None:
         """Return the first address of that name; None unless it has the 4 or 16 octets of its kind."""
         key, _, kind = self._tables.lookup[name]
         assert kind in _ADDRESSES, f"{name} is no address but {kind.value}"
-        values = self._values.get(key)
+        values = self.values.get(key)
         if not values or len(values[0]) != _ADDRESS_OCTETS[kind]:
             return None
         return _address(values[0])
 
     def raw(self, name: str) -> bytes | None:
         """Return the octets of the first attribute of that name, as sent and perhaps none."""
-        values = self._values.get(self._tables.lookup[name][0])
+        values = self.values.get(self._tables.lookup[name][0])
         return values[0] if values else None
 
     def raws(self, name: str) -> tuple[bytes, ...]:
         """Return the octets of every attribute of that name, in the order sent."""
-        return tuple(self._values.get(self._tables.lookup[name][0], ()))
+        return tuple(self.values.get(self._tables.lookup[name][0], ()))
 
     def avpair(self, key: str, name: str = "Cisco-AVPair") -> str | None:
         """Return what `key=value` in an attribute of that name says; the first that says anything counts."""

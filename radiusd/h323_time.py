@@ -5,6 +5,7 @@ Every form is told apart by its looks, so that no switch needs a setting for it.
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 _MONTHS = {
     month: number
@@ -48,6 +49,8 @@ def h323_time(text: str | None, named_zone: tzinfo) -> datetime | None:
     return found[0] if found else None
 
 
+# A Stop writes the times of its Start again.
+@lru_cache(maxsize=1024)
 def readings(text: str | None, named_zone: tzinfo) -> tuple[datetime, ...]:
     """Return the instants that *text* may write, the likeliest first: none, one, or two.
 

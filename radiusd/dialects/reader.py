@@ -28,15 +28,18 @@ class Reader:
 
     def get(self, what: str) -> str | None:
         """Return the first value of that field of the dialect that is there."""
-        for source in self._sources[what]:
-            if value := source(self.attributes):
+        attributes = self.attributes
+        # Most of what may be there is not: to know that must not cost a call.
+        sent = attributes.values
+        for key, source in self._sources[what]:
+            if key in sent and (value := source(attributes)):
                 return value
         return None
 
     def all(self, what: str) -> Iterator[str]:
         """Yield the values of that field of the dialect that are there, the best first."""
-        for source in self._sources[what]:
-            if value := source(self.attributes):
+        for key, source in self._sources[what]:
+            if key in self.attributes.values and (value := source(self.attributes)):
                 yield value
 
 
@@ -53,13 +56,23 @@ def is_readable(source: str, dialect: Dialect) -> bool:
 
 
 @lru_cache(maxsize=_DIALECTS_MAX)
-def _compiled(dialect: Dialect, access: bool) -> tuple[Tables, dict[str, tuple[_Source, ...]]]:
+def _compiled(dialect: Dialect, access: bool) -> tuple[Tables, dict[str, tuple[tuple[int, _Source], ...]]]:
+    """Return the tables, and of each field how it is read, with the key that its attribute is sent under."""
     known = tables(dialect, access=access)
     # What only the other kind of packet carries is not looked for in this one.
     return known, {
-        what: tuple(source for text in getattr(dialect, what) if (source := _source(text, known)))
+        what: tuple(
+            (known.lookup[_name(text)][0], source)
+            for text in getattr(dialect, what)
+            if (source := _source(text, known))
+        )
         for what in SOURCES
     }
+
+
+def _name(text: str) -> str:
+    """Return the attribute that a source is in: its part, or its place, goes after it."""
+    return text.partition(":")[0].partition("/")[0]
 
 
 def _source(text: str, known: Tables) -> _Source | None:

@@ -117,15 +117,14 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, device: _Devi
     if kind is Kind.STOP and reader.get("sip_method") in _CANCEL:
         # The caller gave up before anybody answered.
         kind = Kind.FAILED
-    call_id = _call_id(reader)
+    named = reader.get("call_id") or ""
+    call_id = call_name(named)
     leg = reader.dialect.legs.get((reader.get("call_origin") or "answer").lower(), Leg.ORIGINATION)
     is_vendors = leg is Leg.TERMINATION
     termination_address = reader.get("termination_address") if is_vendors else None
     # A vendor's leg is one attempt to reach him: another attempt has another session id or address.
-    attempt = "/".join([termination_address or "", session_id, *reader.all("attempt")])
-    detail = attempt if is_vendors else ""
-    older = older_name(reader.get("call_id") or "")
-    references = dict.fromkeys(filter(None, (call_id, older, session_id)))
+    detail = "/".join([termination_address or "", session_id, *reader.all("attempt")]) if is_vendors else ""
+    references = dict.fromkeys(filter(None, (call_id, older_name(named), session_id)))
     linked = None if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
     told = moments(reader, kind, nas.timezone, now)
     return Report(
