@@ -25,8 +25,8 @@ def hear(
         session.facts,
         report,
         limits,
-        _elapsed_seconds(session, now),
-        possible_seconds(session, report, limits, now),
+        _elapsed_seconds(session, now) if report.kind is Kind.INTERIM else None,
+        possible_seconds(session, report, limits, now) if report.kind is Kind.STOP else None,
         now - timedelta(seconds=report.delay_seconds),
     )
     has_failed = session.state is State.CLOSED and session.facts.failed and not session.facts.stopped

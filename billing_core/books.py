@@ -152,12 +152,13 @@ class Books:
         kind: EntryKind = EntryKind.CHARGE,
     ) -> None:
         """Record what has become of a leg, and let its client's sums follow, by an entry of that *kind*."""
-        before = self.sessions.get(session.id)
+        id = session.id
+        before = self.sessions.get(id)
         if before is None:
             self._let_go(session.leg_key)
             self._legs.setdefault(session.leg_key, []).append(session.generation)
-        self.sessions[session.id] = session
-        self.changes.sessions[session.id] = session
+        self.sessions[id] = session
+        self.changes.sessions[id] = session
         if xdr is not None:
             self.changes.xdrs.append(xdr)
             self.changes.at = now

@@ -195,7 +195,7 @@ class Charging:
         accounts = [item.account() for item in prepared]
         client_ids = demands.client_ids | {account.client_id for account in accounts if account is not None}
         # Whoever is named in a record is nearly always its leg's client; where nobody is, look first.
-        nameless = [item for item in prepared if item.account() is None]
+        nameless = [item for item, account in zip(prepared, accounts, strict=True) if account is None]
         if nameless:
             keys = {key for item in nameless for key in (*item.first_keys(), *item.other_keys(frozenset()))}
             client_ids |= turn.owners(keys)
@@ -222,19 +222,19 @@ class Charging:
             raise StorageDownError(f"clients {unknown} are newer than this worker's catalogue")
         if unknown:
             raise DataRefusedError(f"clients {unknown} have legs or balances but are not defined")
-        counters = turn.lock_counters(self._counter_keys(prepared, sessions.values(), is_stale))
+        counters = turn.lock_counters(self._counter_keys(accounts, sessions.values(), is_stale))
         read = LegsRead(frozenset(leg_keys), sessions, frozenset(demands.reboots_of), reboots, proofs)
         return Books(balances, read, counters, self._catalogue.clients, is_stale=is_stale)
 
     def _counter_keys(
-        self, prepared: Sequence[_Prepared], sessions: Iterable[Session], is_stale: bool
+        self, accounts: Iterable[Account | None], sessions: Iterable[Session], is_stale: bool
     ) -> set[CounterKey]:
         """Return the shared counters that this turn may change or must obey.
 
         Which of them exist a stale catalogue can't tell, so then all are asked for.
         """
         legs: list[tuple[int, int | None]] = [
-            (account.client_id, account.id) for item in prepared if (account := item.account())
+            (account.client_id, account.id) for account in accounts if account is not None
         ]
         legs += [(s.client_id, s.account_id) for s in sessions if s.client_id is not None]
         clients = self._catalogue.clients

@@ -108,6 +108,8 @@ _SESSION = (*_PROGRESS, *_IDENTITY)
 _FACTS_AT = len(_PROGRESS) - len(FACTS)
 _IDENTITY_AT = len(_PROGRESS)
 _RATE_AT = len(_SESSION) - len(PINNED_RATE)
+_LEGS = {leg.value: leg for leg in Leg}
+_STATES = {state.value: state for state in State}
 _XDR = tuple(column.name for column in xdr.columns)
 _ENTRY = ("client_id", "kind", "amount", "at", "leg_key", "generation", "revision", "reference")
 
@@ -296,8 +298,8 @@ def session_of(row: Sequence[Any]) -> Session:
         nas_box=nas_box,
         nas_address=nas_address,
         nas_source=nas_source,
-        leg=Leg(leg),
-        state=State(state),
+        leg=_LEGS[leg],
+        state=_STATES[state],
         call_id=call_id,
         session_id=session_id,
         calling=calling,
