@@ -185,13 +185,9 @@ class Proxy(Nas):
         self._send(spare, lambda outcome: None)
 
     def end_leg(self, leg: LegId) -> None:
-        """Obey a Disconnect-Request for a leg: end every conversation that was granted as that leg.
-
-        Where nothing but the Call-ID names it, end all that have it.
-        """
+        """Obey a Disconnect-Request for a leg: end every conversation that was granted as that leg."""
         for attempt in self.attempts:
-            is_named = self.habits.naming is Naming.CALL_ID and attempt.key == leg[0]
-            if leg in attempt.legs or is_named:
+            if leg in attempt.legs:
                 for dialog in attempt.dialogs:
                     self._bye(dialog)
 

@@ -8,20 +8,21 @@ program.
 
 from collections import Counter as Tally
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 
 from auditor import naive_cost
 from bounds import capacity_is_kept, clusters, due, nobody_overspends, shares_its_question, span_end
 from calls import VENDOR
-from conversation import Attempt
+from conversation import Attempt, Dialog
 from habits import Naming
 from hostile_world import HostileWorld
 from market import Market
 from proxy import Proxy
 
 from billing_core.session import Leg
-from billing_core.xdr import Xdr
+from billing_core.xdr import Unbillable, Xdr
 
 Charge = tuple[int | None, str, int, Fraction, str]
 """Of a conversation: its client, number, seconds and cost, and why it was not charged."""
@@ -79,8 +80,11 @@ def vendors_get_what_is_theirs(world: HostileWorld) -> None:
         if switch.habits.milliseconds or not switch.habits.vendors:
             continue
         found = [x for x in world.auditor.last_xdrs.values() if x.nas == switch.name]
-        charged = _charged([xdr for xdr in found if xdr.leg is Leg.TERMINATION])
-        dialogs = [dialog for attempt in switch.attempts for dialog in attempt.dialogs if dialog.seconds]
+        told = [dialog for attempt in switch.attempts for dialog in attempt.dialogs]
+        dialogs = [dialog for dialog in told if dialog.seconds]
+        charged = _charged(
+            [xdr for xdr in found if xdr.leg is Leg.TERMINATION], [d for d in told if d.seconds == 0]
+        )
         talked: Tally[Charge] = Tally()
         for dialog in dialogs:
             rate = world.definitions.price(dialog.number, bought=True)
@@ -106,11 +110,16 @@ def _nothing_is_charged(switch: Proxy, attempts: list[Attempt], xdrs: list[Xdr])
     dialogs = [dialog for attempt in attempts for dialog in attempt.dialogs if dialog.seconds]
     told = [xdr for xdr in xdrs if xdr.duration_seconds]
     assert not dialogs or told, f"{dialogs} are forgotten"
-    held = ("overrun", "implausible_duration")
-    charged = [xdr for xdr in told if xdr.reason is None or xdr.reason.value not in held]
+    reasons = ("overrun", "implausible_duration")
+    held = [xdr for xdr in told if xdr.reason is not None and xdr.reason.value in reasons]
+    charged = [xdr for xdr in told if xdr not in held]
+    assert not any(xdr.amount for xdr in held), f"charged what cannot be true: {held}"
     is_named = switch.habits.naming is not Naming.CALL_ID
-    mixed = [a for a in attempts if not is_named or shares_its_question(switch, a)]
-    assert len(charged) <= max(0, len(mixed) - 1), f"charged what cannot be true: {charged}"
+    for client_id in {xdr.client_id for xdr in charged}:
+        own = [a for a in attempts if a.invite.client_id == client_id and a.accepted_at is not None]
+        mixed = [a for a in own if not is_named or shares_its_question(switch, a)]
+        found = [xdr for xdr in charged if xdr.client_id == client_id]
+        assert len(found) <= max(0, len(mixed) - 1), f"charged what cannot be true: {found}"
 
 
 def _exactly_right(world: HostileWorld, switch: Proxy, attempts: list[Attempt], xdrs: list[Xdr]) -> None:
@@ -120,15 +129,25 @@ def _exactly_right(world: HostileWorld, switch: Proxy, attempts: list[Attempt], 
         for dialog in attempt.dialogs
         if dialog.seconds
     )
-    charged = _charged(xdrs)
+    dialogs = [dialog for attempt in attempts for dialog in attempt.dialogs]
+    charged = _charged(xdrs, [dialog for dialog in dialogs if dialog.seconds == 0])
     assert charged == talked, _told(switch, attempts, talked, charged)
 
 
-def _charged(xdrs: list[Xdr]) -> Tally[Charge]:
-    return Tally(
+def _charged(xdrs: list[Xdr], of_no_time: Sequence[Dialog] = ()) -> Tally[Charge]:
+    """Return what was charged, and what was not for a reason.
+
+    An answered call *of_no_time* may be told as contradictory: nothing more than its answer is known of it.
+    """
+    found = Tally(
         (xdr.client_id, xdr.called, xdr.duration_seconds or 0, Fraction(xdr.amount), xdr.reason or "")
         for xdr in xdrs
-        if xdr.duration_seconds or xdr.amount
+        if xdr.duration_seconds or xdr.amount or xdr.reason
+    )
+    return found - Tally(
+        (client_id, dialog.number, 0, Fraction(0), Unbillable.CONTRADICTORY_TIME)
+        for dialog in of_no_time
+        for client_id in (dialog.client_id, VENDOR.id)
     )
 
 

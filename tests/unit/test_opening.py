@@ -9,14 +9,15 @@ from billing_core.authorization import Authorized, Candidate
 from billing_core.conversation import Conversation
 from billing_core.limits import Limits
 from billing_core.opening import granted
+from billing_core.rate_table import Rate
 
 LONDON, CUBA = "442071234567", "5312345678"
 LIMITS = Limits()
 CHEAP, DEAR = rate("0.60/min 1/1", "44"), rate("6/min 1/1", "53")
 
 
-def accepted(number: str, price: object) -> Authorized:
-    return Authorized(Candidate(ALICE, ALICE_ACCOUNT, price, number), 100, Decimal(10), None, 100)  # type: ignore[arg-type]
+def accepted(number: str, price: Rate) -> Authorized:
+    return Authorized(Candidate(ALICE, ALICE_ACCOUNT, price, number), 100, Decimal(10), None, 100)
 
 
 def test_a_leg_that_gave_its_money_back_keeps_the_numbers_that_it_was_asked_for():
