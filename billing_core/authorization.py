@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from billing_core.balance import Balance, available, payable, usable
 from billing_core.call_name import is_own_name
 from billing_core.capacity import Counter, CounterKey, exhausted
-from billing_core.catalogue import Catalogue, Recognition
+from billing_core.catalogue import Catalogue, Recognition, marks
 from billing_core.client import Account, Client, Status
 from billing_core.concurrency import Demand, Grant, grant
 from billing_core.credit_time import credit_time, dearer
@@ -205,8 +205,7 @@ def _account(request: AuthorizationRequest, catalogue: Catalogue) -> Account | N
     """Return the account that calls: by its name where that counts, else by its address, else by its ANI."""
     if request.is_by_name:
         return catalogue.recognise(Recognition.NAME, request.name, request.called)
-    marks = ((Recognition.IP, request.ip), (Recognition.ANI, normalise(request.calling)))
-    return catalogue.recognise_first(marks, request.called)
+    return catalogue.recognise_first(marks(None, request.ip, request.calling), request.called)
 
 
 def _proven(credential: Credential, account: Account) -> bool:

@@ -62,7 +62,7 @@ def _compiled(dialect: Dialect, access: bool) -> tuple[Tables, dict[str, tuple[t
     # What only the other kind of packet carries is not looked for in this one.
     return known, {
         what: tuple(
-            (known.lookup[_name(text)][0], source)
+            (known.lookup[_parts(text)[0]][0], source)
             for text in getattr(dialect, what)
             if (source := _source(text, known))
         )
@@ -70,16 +70,18 @@ def _compiled(dialect: Dialect, access: bool) -> tuple[Tables, dict[str, tuple[t
     }
 
 
-def _name(text: str) -> str:
-    """Return the attribute that a source is in: its part, or its place, goes after it."""
-    return text.partition(":")[0].partition("/")[0]
+def _parts(text: str) -> tuple[str, str, str]:
+    """Return the attribute that a source is in, and what goes after it: `:key`, `/place`, or nothing."""
+    name, _, key = text.partition(":")
+    name, slash, place = name.partition("/")
+    return name, slash + place, key
 
 
 def _source(text: str, known: Tables) -> _Source | None:
     """Return how to read *text*; None when the tables do not define it, or it holds nothing readable."""
-    name, _, key = text.partition(":")
-    name, slash, place = name.partition("/")
-    if slash:
+    name, slashed, key = _parts(text)
+    if slashed:
+        place = slashed.removeprefix("/")
         is_place = place.isascii() and place.isdigit() and int(place) > 0 and not key
         return _packed(name, int(place)) if is_place and known.kind_of(name) is Kind.TEXT else None
     match known.kind_of(name):

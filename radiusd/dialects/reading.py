@@ -44,7 +44,7 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
     dialect = nas.speaks
     reader = Reader(frame, dialect)
     attributes = reader.attributes
-    call_id = _call_id(reader)
+    call_id = call_name(reader.get("call_id") or "")
     session_id = reader.get("session_id") or ""
     # Without any name of the call the packet itself is its name.
     reference = call_id or session_id or f"{source} {frame.identifier} {frame.authenticator.hex()}"
@@ -122,7 +122,7 @@ def _report(reader: Reader, kind: Kind, session_id: str, nas: Nas, device: _Devi
     leg = reader.dialect.legs.get((reader.get("call_origin") or "answer").lower(), Leg.ORIGINATION)
     is_vendors = leg is Leg.TERMINATION
     termination_address = reader.get("termination_address") if is_vendors else None
-    # A vendor's leg is one attempt to reach him: another attempt has another session id or address.
+    # A vendor's leg is one attempt to reach it: another attempt has another session id or address.
     detail = "/".join([termination_address or "", session_id, *reader.all("attempt")]) if is_vendors else ""
     references = dict.fromkeys(filter(None, (call_id, older_name(named), session_id)))
     linked = None if is_vendors else session_class.linked_leg(reader.attributes.raws("Class"), nas)
@@ -186,10 +186,6 @@ def _proves_nothing(credential: Credential | None, dialect: Dialect) -> bool:
     if dialect.fixed_password is None or not isinstance(credential, PapCredential):
         return False
     return credential.password == dialect.fixed_password.encode()
-
-
-def _call_id(reader: Reader) -> str:
-    return call_name(reader.get("call_id") or "")
 
 
 def _tags(reader: Reader) -> tuple[str, ...]:
