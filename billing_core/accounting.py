@@ -27,7 +27,7 @@ def hear(
         limits,
         _elapsed_seconds(session, now) if report.kind is Kind.INTERIM else None,
         possible_seconds(session, report, limits, now) if report.kind is Kind.STOP else None,
-        now - timedelta(seconds=report.delay_seconds),
+        now,
     )
     has_failed = session.state is State.CLOSED and session.facts.failed and not session.facts.stopped
     if has_failed and report.tells_answer:
@@ -111,52 +111,64 @@ def absorb(
     limits: Limits,
     elapsed_seconds: int | None,
     possible_seconds: int | None,
-    heard_at: datetime,
+    now: datetime,
 ) -> Facts:
     """Join *report* into *facts*. Any order and any repetition of reports gives the same facts.
 
     *elapsed_seconds* is the longest that the call can have lasted by now, None when unknown, and
-    *possible_seconds* the longest that a Stop may tell. *heard_at* is when the report came, less its delay.
+    *possible_seconds* the longest that a Stop may tell.
     """
-    is_stop = report.kind is Kind.STOP
-    stop_seconds, overrun_seconds = facts.stop_seconds, facts.overrun_seconds
-    told_seconds = report.session_seconds if is_stop else None
-    if told_seconds is not None and possible_seconds is not None and told_seconds > possible_seconds:
-        overrun_seconds, told_seconds = max(overrun_seconds or 0, told_seconds), None
-    is_better = _is_better(facts, report, told_seconds, limits)
-    stop_seconds = _longest_plausible(stop_seconds, told_seconds, limits.implausible_seconds)
-    known_seconds = facts.known_seconds
+    begun = _begun(facts, report, limits, elapsed_seconds, now)
+    return _ended(begun, report, limits, possible_seconds) if report.ends else begun
+
+
+def _begun(facts: Facts, report: Report, limits: Limits, elapsed_seconds: int | None, now: datetime) -> Facts:
+    """Join what any record tells: that the call began, was answered, and goes on."""
+    start_event_at, known_seconds = facts.start_event_at, facts.known_seconds
+    start_heard_at, start_delay_told = facts.start_heard_at, facts.start_delay_told
     if report.kind is Kind.INTERIM:
         known_seconds = max(known_seconds, _believable(report.session_seconds, elapsed_seconds, limits))
-    start_heard_at, start_delay_told = _start_heard(facts, report, heard_at)
-    return Facts(
+    elif report.kind is Kind.START:
+        start_heard_at, start_delay_told = _start_heard(facts, report, now)
+        if not report.is_before_answer:
+            start_event_at = _earliest(start_event_at, report.event_at)
+    return facts._replace(
         setup_at=_earliest(facts.setup_at, report.setup_at),
         connect_at=_earliest(facts.connect_at, report.connect_at),
-        disconnect_at=_latest(facts.disconnect_at, report.disconnect_at if report.ends else None),
-        start_event_at=_earliest(
-            facts.start_event_at,
-            report.event_at if report.kind is Kind.START and not report.is_before_answer else None,
-        ),
-        stop_event_at=_end_event(facts, report, is_better),
+        start_event_at=start_event_at,
         known_seconds=known_seconds,
-        stop_seconds=stop_seconds,
-        overrun_seconds=overrun_seconds,
         answered=facts.answered or report.tells_answer,
-        stopped=facts.stopped or is_stop,
-        failed=facts.failed or report.kind is Kind.FAILED,
-        disconnect_cause=_cause(facts, report, is_better),
         start_heard_at=start_heard_at,
         start_delay_told=start_delay_told,
     )
 
 
-def _start_heard(facts: Facts, report: Report, heard_at: datetime) -> tuple[datetime | None, bool]:
+def _start_heard(facts: Facts, report: Report, now: datetime) -> tuple[datetime | None, bool]:
     """Return when the Start was sent by our clock, and whether it told its delay: one that tells it wins."""
-    if report.kind is not Kind.START or report.is_delay_told < facts.start_delay_told:
+    if report.is_delay_told < facts.start_delay_told:
         return facts.start_heard_at, facts.start_delay_told
+    heard_at = now - timedelta(seconds=report.delay_seconds)
     if facts.start_heard_at is None or report.is_delay_told > facts.start_delay_told:
         return heard_at, report.is_delay_told
     return min(facts.start_heard_at, heard_at), facts.start_delay_told
+
+
+def _ended(facts: Facts, report: Report, limits: Limits, possible_seconds: int | None) -> Facts:
+    """Join what a record tells that ends the call."""
+    is_stop = report.kind is Kind.STOP
+    told_seconds, overrun_seconds = report.session_seconds if is_stop else None, facts.overrun_seconds
+    if told_seconds is not None and possible_seconds is not None and told_seconds > possible_seconds:
+        overrun_seconds, told_seconds = max(overrun_seconds or 0, told_seconds), None
+    is_better = _is_better(facts, report, told_seconds, limits)
+    return facts._replace(
+        disconnect_at=_latest(facts.disconnect_at, report.disconnect_at),
+        stop_event_at=_end_event(facts, report, is_better),
+        stop_seconds=_longest_plausible(facts.stop_seconds, told_seconds, limits.implausible_seconds),
+        overrun_seconds=overrun_seconds,
+        stopped=facts.stopped or is_stop,
+        failed=facts.failed or not is_stop,
+        disconnect_cause=_cause(facts, report, is_better),
+    )
 
 
 def _elapsed_seconds(session: Session, now: datetime) -> int | None:
@@ -186,8 +198,6 @@ def _is_better(facts: Facts, report: Report, seconds: int | None, limits: Limits
 
     The longest Stop that can be true counts, else any Stop, else a failure.
     """
-    if not report.ends:
-        return False
     told = _weight(True, report.kind is Kind.STOP, seconds, limits)
     known = _weight(facts.ended, facts.stopped, facts.stop_seconds, limits)
     return None if told == known else told > known

@@ -36,6 +36,11 @@ class Balance(NamedTuple):
             self.warned,
         )
 
+    def plus(self, by: "Balance") -> "Balance":
+        """Return the balance after the differences in *by*, whose `warned` means nothing."""
+        live, reserved, in_use, term_in_use, _ = by
+        return self.changed(live, reserved, in_use, term_in_use)
+
     def with_warned(self, warned: int) -> "Balance":
         """Return the balance with these bits."""
         return self._replace(warned=warned)

@@ -103,6 +103,8 @@ class Books:
     def _let_go(self, leg_key: bytes) -> None:
         """Forget old legs of that name that nobody needs, before another comes; the newest is kept."""
         numbers = self._legs.get(leg_key, [])
+        if len(numbers) < LEGS_KEPT:
+            return
         ended = [number for number in numbers if self._is_over(self.sessions[leg_key, number])]
         for number in sorted(ended)[: max(0, len(ended) + 1 - LEGS_KEPT)]:
             del self.sessions[leg_key, number]
@@ -168,6 +170,8 @@ class Books:
         reserved = session.reserved - (before.reserved if before else ZERO)
         places = session.counted - (before.counted if before else False)
         is_termination = session.leg is Leg.TERMINATION
+        if not (posted or reserved or places):
+            return
         live = posted if is_termination else -posted
         self._change_balance(
             session.client_id,
@@ -216,12 +220,9 @@ class Books:
         self.changes.disconnects.append(asked)
 
     def _change_balance(self, client_id: int, by: Balance, now: datetime) -> None:
-        if by == Balance():
-            return
-        changed = (by.live, by.reserved, by.in_use, by.term_in_use)
-        before = self.balances[client_id]
-        self.balances[client_id] = before.changed(*changed)
-        self.changes.balances[client_id] = self.changes.balances.get(client_id, Balance()).changed(*changed)
+        before, changed = self.balances[client_id], self.changes.balances.get(client_id)
+        self.balances[client_id] = before.plus(by)
+        self.changes.balances[client_id] = by if changed is None else changed.plus(by)
         if by.live and not self._is_stale:
             self._notice(client_id, before, now)
 

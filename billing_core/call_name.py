@@ -13,6 +13,8 @@ def call_name(text: str) -> str:
 
     Groups of a GUID may have lost their leading zeros: `16000 647BEE1D 80F000A F453DBFD`.
     """
+    if len(text) < _GUID_DIGITS and " " not in text:
+        return text
     plain = text.lower()
     packed = plain.replace(" ", "").replace("-", "")
     if len(packed) == _GUID_DIGITS and _GUID.fullmatch(packed):

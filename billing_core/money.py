@@ -91,4 +91,5 @@ def grouped(amount: Decimal) -> str:
 
 def plain(amount: Decimal) -> str:
     """Return *amount* as people and switches read it: no exponent, no thousands separator."""
-    return f"{amount:f}"
+    text = str(amount)
+    return f"{amount:f}" if "E" in text else text

@@ -17,6 +17,9 @@ class Kind(Enum):
     FAILED = "failed"
 
 
+_ENDINGS = (Kind.STOP, Kind.FAILED)
+
+
 class Report(NamedTuple):
     """An accounting record about one leg, as its dialect reads it.
 
@@ -69,7 +72,7 @@ class Report(NamedTuple):
     @property
     def ends(self) -> bool:
         """Tell whether the record ends the leg."""
-        return self.kind in (Kind.STOP, Kind.FAILED)
+        return self.kind in _ENDINGS
 
     def implied_start_at(self, now: datetime) -> datetime:
         """Return when the call must have begun: the record's date less the duration it tells."""

@@ -46,6 +46,9 @@ class State(IntEnum):
         return self <= State.ACTIVE
 
 
+_HEARD = (State.ACTIVE, State.CLOSED)
+
+
 # What every packet makes is a named tuple: a frozen dataclass of as many fields takes five times as long.
 class Session(NamedTuple):
     """One leg of one call: who pays, at which pinned rate, what is reserved and what is posted.
@@ -110,7 +113,7 @@ class Session(NamedTuple):
     @property
     def is_heard(self) -> bool:
         """Tell whether a record is known of it."""
-        return self.state in (State.ACTIVE, State.CLOSED)
+        return self.state in _HEARD
 
     @property
     def has_only_failed(self) -> bool:

@@ -1,7 +1,7 @@
 """What packets that are answered say about the settings: somebody should look at them."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -37,13 +37,15 @@ class Suspicions:
 
     def of(self, received: Received, now: datetime) -> Suspicion | None:
         """Return what a packet that came *now* gives reason to look into, if anything."""
-        match received.request:
-            case AuthorizationRequest():
-                return self._of_question(received, received.request)
-            case Report(kind=Kind.STOP, session_seconds=int(told)) as report if _counts_seconds(received):
-                return self.of_duration(report.nas, told, possible_seconds(report, now))
-            case _:
-                return None
+        request = received.request
+        if isinstance(request, AuthorizationRequest):
+            return self._of_question(received, request)
+        if not isinstance(request, Report) or request.kind is not Kind.STOP:
+            return None
+        told = request.session_seconds
+        if told is None or not _counts_seconds(received):
+            return None
+        return self.of_duration(request.nas, told, possible_seconds(request, now))
 
     def of_duration(self, nas: str, told: int, possible: float | None) -> Suspicion | None:
         """Return whether durations of *nas* look like milliseconds that were taken for seconds.
@@ -91,6 +93,6 @@ def possible_seconds(report: Report, now: datetime) -> float | None:
     began_at = report.connect_at or report.setup_at
     if began_at is None:
         return None
-    ends = (report.disconnect_at, now - timedelta(seconds=report.delay_seconds))
-    spans = [(ended_at - began_at).total_seconds() for ended_at in ends if ended_at]
-    return min((span for span in spans if span >= 0), default=None)
+    by_ours = (now - began_at).total_seconds() - report.delay_seconds
+    by_switch = (report.disconnect_at - began_at).total_seconds() if report.disconnect_at else by_ours
+    return min([span for span in (by_switch, by_ours) if span >= 0], default=None)

@@ -154,12 +154,9 @@ def _write_sums(changes: Changes) -> Iterator[_Write]:
         assert changes.at is not None, "whoever adds an xDR says when"
         yield "insert_xdrs", rows.array_literals([rows.xdr_row(xdr, changes.at) for xdr in changes.xdrs])
     if changes.entries:
-        yield "insert_entries", rows.array_literals([rows.entry_row(entry) for entry in changes.entries])
+        yield "insert_entries", rows.array_literals(changes.entries)
     if changes.balances:
-        by_client = [
-            (client_id, by.live, by.reserved, by.in_use, by.term_in_use)
-            for client_id, by in changes.balances.items()
-        ]
+        by_client = [(client_id, *by[:-1]) for client_id, by in changes.balances.items()]
         yield "change_balances", rows.array_literals(by_client)
     if changes.counters:
         by_owner = [(scope.value, owner, by) for (scope, owner), by in changes.counters.items()]
@@ -173,7 +170,7 @@ def _write_notes(changes: Changes) -> Iterator[_Write]:
     if changes.unknown_records:
         yield "insert_unknown_records", rows.array_literals(changes.unknown_records)
     if changes.refusals:
-        yield "insert_refusals", rows.array_literals([rows.refusal_row(item) for item in changes.refusals])
+        yield "insert_refusals", rows.array_literals(changes.refusals)
     if changes.disconnects:
         asked = sorted({disconnect_row(item) for item in changes.disconnects})
         yield "insert_disconnects", rows.array_literals(asked)

@@ -8,25 +8,35 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.dialects import postgresql
 
+from billing_core.denial import Denial
 from billing_core.facts import Facts
-from billing_core.ledger import Entry
+from billing_core.ledger import Entry, EntryKind
 from billing_core.money import DEFAULT_ROUNDING, ONE, read_rounding
 from billing_core.ports import Refusal
 from billing_core.rate_table import Rate
 from billing_core.session import Leg, Session, State
 from billing_core.storage.tables import decision, entry, event, mail, session, xdr
-from billing_core.xdr import Xdr
+from billing_core.xdr import Unbillable, Xdr, XdrState
+
+
+def _text(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
 
 _ELEMENTS: dict[type, Callable[[Any], str]] = {
     type(None): lambda value: "NULL",
     bool: lambda value: "t" if value else "f",
     int: str,
+    State: lambda value: str(value.value),
     Decimal: str,
-    str: lambda value: '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"',
+    str: _text,
+    **dict.fromkeys((Denial, EntryKind, Leg, Unbillable, XdrState), lambda value: _text(value.value)),
+    tuple: lambda value: _text(" ".join(value)),
     bytes: lambda value: '"\\\\x' + value.hex() + '"',
     datetime: lambda value: '"' + value.isoformat() + '"',
 }
@@ -70,22 +80,7 @@ _IDENTITY = (
     "asked",
     *PINNED_RATE,
 )
-FACTS = (
-    "setup_at",
-    "connect_at",
-    "disconnect_at",
-    "start_event_at",
-    "stop_event_at",
-    "known_seconds",
-    "stop_seconds",
-    "overrun_seconds",
-    "answered",
-    "stopped",
-    "failed",
-    "disconnect_cause",
-    "start_heard_at",
-    "start_delay_told",
-)
+FACTS = Facts._fields
 _PROGRESS = (
     "leg_key",
     "generation",
@@ -110,22 +105,7 @@ _IDENTITY_AT = len(_PROGRESS)
 _RATE_AT = len(_SESSION) - len(PINNED_RATE)
 _LEGS = {leg.value: leg for leg in Leg}
 _STATES = {state.value: state for state in State}
-_XDR = tuple(column.name for column in xdr.columns)
-_ENTRY = ("client_id", "kind", "amount", "at", "leg_key", "generation", "revision", "reference")
-
-_REFUSAL = (
-    "at",
-    "nas",
-    "leg_key",
-    "call_id",
-    "session_id",
-    "client_id",
-    "account_id",
-    "calling",
-    "called",
-    "reason",
-    "facts",
-)
+_XDR = (*Xdr._fields, "recorded_at")
 
 
 def array_literal(values: Collection[object]) -> str:
@@ -179,84 +159,33 @@ INSERT_SESSIONS = insert("session", _SESSION)
 UPDATE_SESSIONS = _update("session", _SESSION)
 UPDATE_PROGRESS = _update("session", _PROGRESS)
 INSERT_XDRS = insert("xdr", _XDR)
-INSERT_ENTRIES = insert("entry", _ENTRY)
-INSERT_REFUSALS = insert("decision", _REFUSAL)
+INSERT_ENTRIES = insert("entry", Entry._fields)
+INSERT_REFUSALS = insert("decision", Refusal._fields)
+
+
+def _of_leg(columns: Sequence[str]) -> Callable[[Session], tuple[object, ...]]:
+    """Return what takes the values of these columns out of a session, in their order."""
+    return itemgetter(*map(Session._fields.index, columns))
+
+
+_progress_of = _of_leg(_PROGRESS[:_FACTS_AT])
+_identity_of = _of_leg(_IDENTITY[: -len(PINNED_RATE)])
 
 
 def is_progress(before: Session, after: Session) -> bool:
     """Tell whether *after* differs from *before* only in the columns of `progress_row`."""
-    return (
-        before.rate is after.rate
-        and before.rated_for is after.rated_for
-        and before.authorized_at is after.authorized_at
-        and before.called is after.called
-        and before.currency == after.currency
-        and before.credit_time_seconds == after.credit_time_seconds
-        and before.decision is after.decision
-    )
+    return before.rate is after.rate and _identity_of(before) == _identity_of(after)
 
 
 def progress_row(leg: Session) -> tuple[object, ...]:
     """Return the values of `_PROGRESS`, in its order."""
-    facts = leg.facts
-    return (
-        leg.leg_key,
-        leg.generation,
-        leg.state.value,
-        leg.session_id,
-        leg.look_at,
-        leg.last_heard_at,
-        leg.reserved,
-        leg.posted,
-        leg.revision,
-        leg.closed_at,
-        leg.estimated,
-        leg.reserved_seconds,
-        " ".join(leg.tags),
-        leg.call_type,
-        leg.decided_seconds,
-        facts.setup_at,
-        facts.connect_at,
-        facts.disconnect_at,
-        facts.start_event_at,
-        facts.stop_event_at,
-        facts.known_seconds,
-        facts.stop_seconds,
-        facts.overrun_seconds,
-        facts.answered,
-        facts.stopped,
-        facts.failed,
-        facts.disconnect_cause,
-        facts.start_heard_at,
-        facts.start_delay_told,
-    )
+    return (*_progress_of(leg), *leg.facts)
 
 
 def session_row(leg: Session) -> tuple[object, ...]:
     """Return the values of `_SESSION`, in its order."""
-    return (
-        *progress_row(leg),
-        leg.client_id,
-        leg.account_id,
-        leg.nas,
-        leg.nas_box,
-        leg.nas_address,
-        leg.nas_source,
-        leg.leg.value,
-        leg.calling,
-        leg.called,
-        leg.call_id,
-        leg.opened_at,
-        leg.currency,
-        leg.rated_for,
-        leg.authorized_at,
-        leg.credit_time_seconds,
-        leg.decision,
-        leg.asked_session_id,
-        leg.questions,
-        leg.asked,
-        *(_rate_row(leg.rate) if leg.rate else (None,) * len(PINNED_RATE)),
-    )
+    rate = _rate_row(leg.rate) if leg.rate else (None,) * len(PINNED_RATE)
+    return (*progress_row(leg), *_identity_of(leg), *rate)
 
 
 def _rate_row(rate: Rate) -> tuple[object, ...]:
@@ -333,61 +262,4 @@ def session_of(row: Sequence[Any]) -> Session:
 
 def xdr_row(record: Xdr, recorded_at: datetime) -> tuple[object, ...]:
     """Return the values of the `xdr` table, in its order."""
-    return (
-        record.leg_key,
-        record.generation,
-        record.revision,
-        record.client_id,
-        record.account_id,
-        record.nas,
-        record.leg.value,
-        record.call_id,
-        record.session_id,
-        record.calling,
-        record.called,
-        record.code,
-        record.destination,
-        record.setup_at,
-        record.connect_at,
-        record.disconnect_at,
-        record.dated_at,
-        record.duration_seconds,
-        record.billed_seconds,
-        record.amount,
-        record.currency,
-        record.state.value,
-        record.reason.value if record.reason else None,
-        record.disconnect_cause,
-        recorded_at,
-    )
-
-
-def entry_row(item: Entry) -> tuple[object, ...]:
-    """Return the values of `_ENTRY`, in its order."""
-    return (
-        item.client_id,
-        item.kind.value,
-        item.amount,
-        item.at,
-        item.leg_key,
-        item.generation,
-        item.revision,
-        item.reference,
-    )
-
-
-def refusal_row(item: Refusal) -> tuple[object, ...]:
-    """Return the values of `_REFUSAL`, in its order."""
-    return (
-        item.at,
-        item.nas,
-        item.leg_key,
-        item.call_id,
-        item.session_id,
-        item.client_id,
-        item.account_id,
-        item.calling,
-        item.called,
-        item.reason.value,
-        item.facts,
-    )
+    return (*record, recorded_at)
