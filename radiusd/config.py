@@ -34,6 +34,7 @@ from radiusd.setting_values import (
     read_address,
     read_database_url,
     read_endpoint,
+    read_host,
     read_owner_url,
 )
 
@@ -111,6 +112,7 @@ class Http(Section):
     """Where metrics and health are served."""
 
     listen: Annotated[Endpoint, written(read_endpoint)] = default("127.0.0.1:9812")
+    hosts: Annotated[Array[Annotated[str, written(read_host)]], AfterValidator(different)] = ()
 
 
 class Log(Section):

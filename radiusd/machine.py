@@ -2,9 +2,13 @@
 
 import resource
 from datetime import UTC, datetime
+from typing import Final
 
 from radiusd.config import Config
 from radiusd.radsec import CONNECTIONS_MAX
+
+HTTP_CONNECTIONS_MAX: Final = 32
+"""So many at once has the HTTP port, which shares the supervisor's open files."""
 
 # No record is older than this program; a machine whose clock was never set begins in 1970.
 _EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +52,8 @@ def _files_needed(settings: Config) -> int:
     """Return how many files the supervisor or a worker has open at most, whichever has more."""
     is_secure = settings.radsec.certificate is not None
     sockets = len(settings.radius.listen) * (3 if is_secure else 2)
-    of_the_supervisor = settings.radius.workers * (sockets + 2)  # And two pipes to each worker.
+    # And two pipes to each worker.
+    of_the_supervisor = settings.radius.workers * (sockets + 2) + HTTP_CONNECTIONS_MAX
     of_a_worker = sockets + (CONNECTIONS_MAX if is_secure else 0)
     return max(of_the_supervisor, of_a_worker) + _OTHER_FILES
 

@@ -27,6 +27,7 @@ from radiusd.duplicates import DuplicateCache
 from radiusd.metrics import Metrics
 from radiusd.protocol import Protocol
 from radiusd.radsec import Acceptor, configured_context
+from radiusd.readiness import Beacon
 from radiusd.wire import Port
 from radiusd.worker import Worker
 
@@ -45,6 +46,7 @@ class Service:
         acceptors: list[Acceptor],
         sink: logs.LineSink,
         status: int,
+        beacon: Beacon,
     ) -> None:
         """Build a worker for *settings*, which were read from *directory*; *rates* is for compiled rates."""
         self._directory = directory
@@ -70,6 +72,7 @@ class Service:
             batch_max=settings.radius.batch_max,
             sweep_seconds=settings.limits.sweep_seconds,
             status=status,
+            beacon=beacon,
             acceptors=acceptors,
             reject_delay_seconds=settings.radius.reject_delay_seconds,
         )
@@ -120,7 +123,14 @@ def main() -> None:
     ]
     acceptors = _acceptors(settings, arguments.radsec)
     service = Service(
-        arguments.config, arguments.rates, settings, listeners, acceptors, sink, arguments.status
+        arguments.config,
+        arguments.rates,
+        settings,
+        listeners,
+        acceptors,
+        sink,
+        arguments.status,
+        Beacon(arguments.beacon),
     )
     wake = _on_signals(service)
     service.load_catalogue()
@@ -148,6 +158,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--radsec", type=int, nargs="*", default=[])
     parser.add_argument("--status", type=int, required=True)
     parser.add_argument("--lifeline", type=int, required=True)
+    parser.add_argument("--beacon", type=int, required=True)
     return parser.parse_args()
 
 

@@ -39,6 +39,13 @@ def read_endpoint(text: str) -> Endpoint:
     return Endpoint(read_address(place[1] or place[2]), int(place[3]))
 
 
+def read_host(text: str) -> str:
+    """Read a name that a browser or Prometheus may call us by; raise ValueError."""
+    if re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*", text) is None:
+        raise ValueError(f'"{text}" is not a host name, such as "radius.example.com"; ports do not count')
+    return text.lower()
+
+
 def read_disconnect(text: str) -> Endpoint:
     """Read `192.0.2.10`, `192.0.2.10:3799` or `[2001:db8::10]:3799`."""
     has_port = text.count(":") == 1 or text.startswith("[")

@@ -18,15 +18,18 @@ from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
 from billing_core.storage.disconnects import Disconnects
 from billing_core.storage.low_balances import LowBalances
+from billing_core.storage.pulse import trouble_of
 from billing_core.storage.schema import extend, prepare
 from radiusd import clock, config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
 from radiusd.disconnect import Disconnector
 from radiusd.gauges import SupervisorGauges
+from radiusd.heartbeat import Heartbeat
 from radiusd.http import HttpServer
 from radiusd.listening import Listening
 from radiusd.radsec import configured_context
+from radiusd.readiness import BELIEVED_SECONDS, Beacon, Readiness, Reason, readiness
 from radiusd.workers import Workers
 
 _TICK_SECONDS = 0.2
@@ -52,10 +55,16 @@ class Supervisor:
         configured_context(settings.radsec)  # Raises what every worker would stumble over.
         self._listening = Listening(settings.radius, settings.radsec)
         self._database = embedded_server(settings)
-        self._workers = Workers(directory, rates, self._listening)
+        beacon = Beacon()
+        self._workers = Workers(directory, rates, self._listening, beacon.descriptor)
         self._disconnector = Disconnector(settings.nas, settings.radius.listen)
         self._gauges = SupervisorGauges(self._workers, self._disconnector.outcomes)
-        self._http = HttpServer(settings.http.listen, self._workers.are_ready, self._gauges)
+        self._heartbeat = Heartbeat(serving_url(settings))
+        self._beacon = beacon
+        self._stage: Reason | None = Reason("database", "starting", "the daemon has just begun")
+        self._http = HttpServer(settings.http.listen, self._readiness, self._gauges, settings.http.hosts)
+        self._is_announced = False
+        self._ensure_at = 0.0
         self._stopping = threading.Event()
         self._reload = threading.Event()
 
@@ -70,6 +79,9 @@ class Supervisor:
             self._prepare_database()
             if not self._stopping.is_set():
                 self._workers.start()
+                threading.Thread(
+                    target=self._heartbeat.run, args=[self._stopping], name="heartbeat", daemon=True
+                ).start()
                 threading.Thread(target=self._measure, name="gauges", daemon=True).start()
                 threading.Thread(target=self._look_at_balances, name="notices", daemon=True).start()
                 threading.Thread(target=self._extend, name="months", daemon=True).start()
@@ -92,9 +104,11 @@ class Supervisor:
                 break
             except StorageDownError as error:
                 log.error("database_down", reason=str(error))
+                self._stage = Reason("database", trouble_of(error).value, str(error))
                 self._stopping.wait(_RETRY_SECONDS)
         else:
             return
+        self._stage = Reason("database", "migrating", "its tables are brought to this version")
         version = prepare(serving_url(self._settings), owner_url(self._settings))
         log.info("schema", version=version)
         files = self._settings.billing.apply_on_start
@@ -102,19 +116,46 @@ class Supervisor:
             apply_files(
                 serving_url(self._settings), files, who="radiusd", through="start", only_if_changed=True
             )
+        self._stage = None
 
     def _watch(self) -> None:
-        is_announced = False
+        """Look after everything, round after round; one that fails is told, and the next one tries again."""
+        failed: str | None = None
         while not self._stopping.wait(_TICK_SECONDS):
-            self._workers.watch()
-            if self._database is not None and self._database.ensure():
+            try:
+                self._look()
+                failed = None
+            except Exception as error:
+                if str(error) != failed:
+                    log.exception("watch_failed", reason=str(error))
+                failed = str(error)
+
+    def _look(self) -> None:
+        """Make one round: workers, readiness, a reload that was asked for, the embedded database."""
+        self._workers.watch()
+        ready = self._readiness().is_ready
+        committed_at = self._heartbeat.committed_at
+        self._beacon.light(committed_at + BELIEVED_SECONDS if ready and committed_at is not None else 0.0)
+        if ready and not self._is_announced:
+            self._is_announced = True
+            self._announce()
+        if self._reload.is_set():
+            self._reload.clear()
+            self._check_and_reload()
+        if self._database is not None and clock.monotonic_seconds() >= self._ensure_at:
+            # A server that can't be started, on a full disk, is tried again, not all the time.
+            self._ensure_at = clock.monotonic_seconds() + _RETRY_SECONDS
+            if self._database.ensure():
                 log.error("database_restarted")
-            if self._reload.is_set():
-                self._reload.clear()
-                self._check_and_reload()
-            if not is_announced and self._workers.are_ready():
-                is_announced = True
-                self._announce()
+
+    def _readiness(self) -> Readiness:
+        """Return whether calls can be served, and else why not."""
+        return readiness(
+            self._stage or self._heartbeat.trouble,
+            self._heartbeat.committed_at,
+            self._workers.unready(),
+            clock.monotonic_seconds(),
+        )
 
     def _check_and_reload(self) -> None:
         """Let the workers re-read NASes and limits, unless the settings have a fault."""

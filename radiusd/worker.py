@@ -23,6 +23,7 @@ from radiusd.metrics import Metrics
 from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
 from radiusd.radsec import Acceptor, ends_connection, port_of
 from radiusd.rare_lines import RareLines
+from radiusd.readiness import Beacon
 from radiusd.rubbish import Rubbish
 from radiusd.sockets import Datagram, Listener
 from radiusd.suspicion import Suspicions
@@ -54,10 +55,14 @@ class Worker:
         batch_max: int,
         sweep_seconds: float,
         status: int,
+        beacon: Beacon,
         acceptors: Sequence[Acceptor] = (),
         reject_delay_seconds: float = 0.0,
     ) -> None:
-        """Bring together what `main` built; *status* is where the supervisor reads whether we can work."""
+        """Bring together what `main` built; *status* is where the supervisor reads whether we can work.
+
+        *beacon* is lit while the whole service can.
+        """
         self._listeners = listeners
         self._acceptors = acceptors
         self._protocol = protocol
@@ -71,11 +76,13 @@ class Worker:
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
         self._retry_at = 0.0
         self._status = status
+        self._beacon = beacon
         self._tally: Tally[tuple[str, str, str]] = Tally()
         self._rare_lines = RareLines()
         self._suspicions = Suspicions()
         self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
+        self._trouble = ""
         self._rubbish = Rubbish()
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
@@ -190,7 +197,7 @@ class Worker:
                 listener.send(received.reply, datagram)
             case Ping():
                 self._tally["requests", received.nas.name, "status"] += 1
-                if not self._is_ready:
+                if not (self._is_ready and self._beacon.is_lit(clock.monotonic_seconds())):
                     # RFC 5997 section 4.2: silence tells the switch to use its next server.
                     self._drop(DropReason.BACKEND_DOWN, received.nas.name, datagram)
                     return
@@ -215,6 +222,7 @@ class Worker:
             return
         if complete and not self._is_ready:
             self._say_ready(True)
+            self._trouble = ""
             log.info("worker_ready", catalogue_version=self._reader.version)
 
     def _say_ready(self, is_ready: bool) -> None:
@@ -224,7 +232,10 @@ class Worker:
 
     def _storage_failed(self, reason: str) -> None:
         """Stop saying that we can work, and leave the database alone for a moment."""
-        log.error("database_down", reason=reason)
+        # The supervisor tells as well, and goes on looking; a line a second would hide all others.
+        if reason != self._trouble:
+            log.error("database_down", reason=reason)
+        self._trouble = reason
         if self._is_ready:
             self._say_ready(False)
         self._storage.close()

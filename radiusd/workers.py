@@ -12,11 +12,15 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from radiusd import clock
 from radiusd.listening import Listening
+from radiusd.readiness import Reason
 from radiusd.sockets import Listener
 from radiusd.wire import Port
 
 _STOP_SECONDS = 4.0
 _RESTART_SECONDS = 1.0
+_NO_PROCESS = (
+    "give the machine memory, or raise its limits of processes and open files: it is tried each second"
+)
 
 log = structlog.get_logger()
 
@@ -25,13 +29,15 @@ class WorkerProcess:
     """One worker as its supervisor sees it."""
 
     def __init__(
-        self, directory: Path, rates: Path, listeners: list[Listener], streams: list[Socket]
+        self, directory: Path, rates: Path, listeners: list[Listener], streams: list[Socket], beacon: int
     ) -> None:
-        """Execute a worker that serves these; no connection crosses, only sockets and two pipes."""
+        """Execute a worker that serves these; no connection crosses, only sockets, pipes and *beacon*.
+
+        Raises OSError where the machine can't start another process.
+        """
         self.started_at = clock.monotonic_seconds()
         self.is_ready = False
-        self._status, status = os.pipe()
-        lifeline, self._lifeline = os.pipe()
+        (self._status, status), (lifeline, self._lifeline) = _pipes()
         os.set_blocking(self._status, False)
         sockets = {
             port: [listener.socket.fileno() for listener in listeners if listener.port is port]
@@ -43,11 +49,17 @@ class WorkerProcess:
         command += ["--acct", *map(str, sockets[Port.ACCOUNTING])]
         radsec = [stream.fileno() for stream in streams]
         command += ["--radsec", *map(str, radsec)]
-        command += ["--status", str(status), "--lifeline", str(lifeline)]
+        command += ["--status", str(status), "--lifeline", str(lifeline), "--beacon", str(beacon)]
         descriptors = [descriptor for group in (*sockets.values(), radsec) for descriptor in group]
-        self._process = subprocess.Popen(command, pass_fds=(*descriptors, status, lifeline))
-        os.close(status)
-        os.close(lifeline)
+        try:
+            self._process = subprocess.Popen(command, pass_fds=(*descriptors, status, lifeline, beacon))
+        except OSError:
+            os.close(self._status)
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(status)
+            os.close(lifeline)
 
     @property
     def pid(self) -> int:
@@ -87,55 +99,93 @@ class WorkerProcess:
             self.is_ready = said.endswith(b"1")
 
 
+def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return two pipes, or none. Raises OSError."""
+    first = os.pipe()
+    try:
+        return first, os.pipe()
+    except OSError:
+        for descriptor in first:
+            os.close(descriptor)
+        raise
+
+
 class Workers:
     """All workers; `restarts` counts those that had to be replaced."""
 
-    def __init__(self, directory: Path, rates: Path, listening: Listening) -> None:
-        """Know what to execute; nothing is started yet."""
+    def __init__(self, directory: Path, rates: Path, listening: Listening, beacon: int) -> None:
+        """Know what to execute; nothing is started yet. *beacon* is handed on to every worker."""
         self._directory = directory
         self._rates = rates
         self._listening = listening
-        self._processes: list[WorkerProcess] = []
+        self._beacon = beacon
+        self._processes: list[WorkerProcess | None] = []
+        self._refusal: str | None = None
+        self._retry_at = 0.0
         self.restarts = 0
 
     def start(self) -> None:
         """Execute every worker."""
-        self._processes = [self._executed(index) for index in range(len(self._listening.groups))]
+        self._processes = [None] * len(self._listening.groups)
+        self.watch()
 
-    def are_ready(self) -> bool:
-        """Tell whether every worker has bound, connected and loaded its catalogue."""
-        return bool(self._processes) and all(process.is_ready for process in self._processes)
+    def unready(self) -> list[Reason]:
+        """Return which workers have not connected and loaded their catalogue, and why."""
+        if not self._processes:
+            return [Reason("workers", "starting", "none has been started yet")]
+        return [
+            self._reason(index, process)
+            for index, process in enumerate(self._processes)
+            if process is None or not process.is_ready
+        ]
+
+    def _reason(self, index: int, process: WorkerProcess | None) -> Reason:
+        if process is None:
+            return Reason(f"worker {index}", "not_started", self._refusal or "it is about to be started")
+        detail = f"process {process.pid} has no database, or not all definitions yet"
+        return Reason(f"worker {index}", "loading", detail)
 
     def watch(self) -> None:
         """Hear what workers say of themselves, and replace those that died."""
         for index, process in enumerate(self._processes):
-            status = process.ended()
-            if status is None:
-                continue
-            process.is_ready = False
-            # One that dies at once is not replaced at once, or the machine would do nothing else.
-            if clock.monotonic_seconds() - process.started_at < _RESTART_SECONDS:
-                continue
-            log.error("worker_died", pid=process.pid, status=status)
-            process.close()
-            self.restarts += 1
-            self._processes[index] = self._executed(index)
+            if process is not None and (status := process.ended()) is not None:
+                process.is_ready = False
+                # One that dies at once is not replaced at once, or the machine would do nothing else.
+                if clock.monotonic_seconds() - process.started_at < _RESTART_SECONDS:
+                    continue
+                log.error("worker_died", pid=process.pid, status=status)
+                process.close()
+                self.restarts += 1
+                self._processes[index] = None
+            if self._processes[index] is None and clock.monotonic_seconds() >= self._retry_at:
+                self._processes[index] = self._executed(index)
 
-    def _executed(self, index: int) -> WorkerProcess:
-        listening = self._listening
-        return WorkerProcess(self._directory, self._rates, listening.groups[index], listening.streams[index])
+    def _executed(self, index: int) -> WorkerProcess | None:
+        """Execute a worker; where the machine can't, say so once, and try again in a second."""
+        groups, streams = self._listening.groups, self._listening.streams
+        try:
+            process = WorkerProcess(self._directory, self._rates, groups[index], streams[index], self._beacon)
+        except (OSError, MemoryError) as error:
+            if self._refusal is None:
+                log.error("worker_not_started", worker=index, reason=str(error), cure=_NO_PROCESS)
+            self._refusal = f"no process can be had for it: {error}"
+            self._retry_at = clock.monotonic_seconds() + _RESTART_SECONDS
+            return None
+        self._refusal = None
+        return process
 
     def reload(self) -> None:
         """Let every worker re-read NASes and limits."""
-        for process in self._processes:
+        for process in filter(None, self._processes):
             process.send(signal.SIGHUP)
 
     def stop(self) -> None:
         """End every worker after its turn; those that take too long are killed."""
         deadline = clock.monotonic_seconds() + _STOP_SECONDS
-        for process in self._processes:
+        running = [process for process in self._processes if process is not None]
+        for process in running:
             process.send(signal.SIGTERM)
-        for process in self._processes:
+        for process in running:
             process.wait(deadline - clock.monotonic_seconds())
             process.close()
         self._processes = []

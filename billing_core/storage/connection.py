@@ -1,7 +1,9 @@
 """Connections to PostgreSQL with bounds on every wait, and its errors in the words of the ports."""
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
@@ -50,6 +52,13 @@ def connect(url: str | URL, *, application: str) -> Connection:
         raise StorageDownError(str(error).strip()) from error
     connection.autocommit = True
     return connection
+
+
+def cut(connection: Connection) -> None:
+    """Break off a statement that nobody answers, which then fails; for another thread to call."""
+    # It may be closed, or its other end be gone, at this very moment: then nothing is left to cut.
+    with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """The turn on PostgreSQL: three round trips, whatever the size of the batch."""
 
-import os
-import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any
@@ -19,7 +17,7 @@ from billing_core.ports import Changes, Reboot
 from billing_core.proof import Proof, ProofId
 from billing_core.session import LegId, Session
 from billing_core.storage import rows, statements
-from billing_core.storage.connection import connect, translated
+from billing_core.storage.connection import connect, cut, translated
 from billing_core.storage.disconnects import disconnect_row
 from billing_core.storage.notices import is_mailed, lock_keys, mail_row, told_rows
 
@@ -224,12 +222,8 @@ class PostgresStorage:
 
     def cut(self) -> None:
         """Break off a statement that nobody answers, which then fails; for another thread to call."""
-        connection = self._connection
-        if connection is None:
-            return
-        # It may be closed, or its other end be gone, at this very moment: then nothing is left to cut.
-        with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        if self._connection is not None:
+            cut(self._connection)
 
     def _undo(self, connection: Connection) -> None:
         """Leave no transaction behind; a connection that can't even do that is thrown away."""

@@ -330,6 +330,15 @@ proof_use = Table(
 )
 Index("proof_use_by_time", proof_use.c.used_at)
 
+pulse = Table(
+    "pulse",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    column_at("at", nullable=False),
+    postgresql_with={"fillfactor": "50"},
+    comment="Written each second by a daemon, which so finds out whether what it writes is kept.",
+)
+
 definition_file = Table(
     "definition_file",
     metadata,

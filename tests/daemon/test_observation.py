@@ -116,7 +116,8 @@ def test_gauges_show_what_is_under_way(daemon: Daemon) -> None:
 
 def test_health_is_told_over_http(daemon: Daemon) -> None:
     assert daemon.get("/healthz") == (200, "alive\n")
-    assert daemon.get("/readyz") == (200, "ready\n")
+    status, said = daemon.get("/readyz")
+    assert (status, json.loads(said)) == (200, {"ready": True, "reasons": []})
     assert daemon.get("/passwords")[0] == 404
 
 

@@ -152,6 +152,7 @@ def test_counters_outlive_the_worker_that_counted(start_daemon: StartDaemon) -> 
         before = daemon.settled_sample(switch)
         os.kill(daemon.workers()[0], signal.SIGKILL)
         switch.insist(switch.access(call=new_call()))
+        assert eventually(daemon.is_ready)
         after = daemon.settled_sample(switch)
 
     counted = [sample.sum("radiusd_turn_requests_sum") for sample in (before, after)]

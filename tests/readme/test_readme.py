@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ def targets() -> set[str]:
 
 def test_health_and_metrics_are_served_where_readme_says(daemon: Daemon) -> None:
     assert daemon.get("/healthz") == "alive\n"
-    assert daemon.get("/readyz") == "ready\n"
+    assert json.loads(daemon.get("/readyz")) == {"ready": True, "reasons": []}
     assert "# TYPE billing_sessions gauge" in daemon.get("/metrics")
 
 

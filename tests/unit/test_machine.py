@@ -46,7 +46,7 @@ def test_too_few_open_files_are_told_with_the_numbers_b_131(tmp_path, capsys, li
 
     said = refusal(tmp_path, capsys, "radius.workers = 256\n")
 
-    assert "radius.workers = 256 takes 1600 open files, and a process may have 1024 here" in said
+    assert "radius.workers = 256 takes 1632 open files, and a process may have 1024 here" in said
 
 
 def test_tls_connections_are_reckoned_with_b_131(tmp_path, capsys, limits):
@@ -69,4 +69,4 @@ def test_open_files_that_we_may_have_are_taken_b_131(tmp_path, limits):
 
     machine.check(load(tmp_path), NOW)
 
-    assert limits[resource.RLIMIT_NOFILE] == (1600, 4096)
+    assert limits[resource.RLIMIT_NOFILE] == (1632, 4096)
