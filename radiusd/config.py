@@ -28,6 +28,7 @@ from billing_core.settings import (
 )
 from radiusd.nas import Nas, NasTable
 from radiusd.nas_section import NAS_CHECKS, NasSection, alike, undecided_paths
+from radiusd.own_ports import own_port_faults
 from radiusd.setting_values import (
     Endpoint,
     Seconds,
@@ -172,9 +173,7 @@ def load(directory: Path, *, strict: bool = False) -> Config:
         raise SettingsError([Fault(directory, 0, "", message)])
     document = read(directory / FILE_NAME)
     undecided = (undecided_paths,) if strict else ()
-    file = validate(
-        _File, document, _ports, _durations, _owner, _radsec, *NAS_CHECKS, *undecided, mail_faults
-    )
+    file = validate(_File, document, *_CHECKS, *NAS_CHECKS, own_port_faults, *undecided, mail_faults)
     softswitches = alike(
         entry.nas(status_server=file.radius.status_server, key=file.radsec.signing_key(entry.name))
         for entry in file.nas
@@ -240,6 +239,9 @@ def _radsec(document: Document) -> Iterator[Fault]:
                 yield document.fault(
                     ("radsec", key), "missing; RADIUS over TLS takes a certificate on both sides"
                 )
+
+
+_CHECKS = (_ports, _durations, _owner, _radsec)
 
 
 def _warnings(document: Document, softswitches: list[Nas]) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """All sockets of the daemon: for each worker one of every address and service, sharing the port."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket as Socket  # noqa: N812 - a class with a small letter
 
 import structlog
@@ -18,8 +18,12 @@ class Listening:
     `streams` are the TCP sockets of each worker for RADIUS over TLS, none without a certificate.
     """
 
-    def __init__(self, settings: Radius, radsec: Radsec) -> None:
-        """Take every port, or raise PortTakenError; an address of a kind the machine lacks is passed over."""
+    def __init__(self, settings: Radius, radsec: Radsec, own: Sequence[tuple[int, Port]] = ()) -> None:
+        """Take every port, or raise PortTakenError; an address of a kind the machine lacks is passed over.
+
+        *own* are ports of one softswitch alone, and what is served there.
+        """
+        self.own = tuple(own)
         self.auth_port, self.acct_port = settings.auth_port, settings.acct_port
         self.radsec_port = radsec.port
         self.groups: list[list[Listener]] = [[] for _ in range(settings.workers)]
@@ -43,6 +47,10 @@ class Listening:
         for group in self.groups:
             group.append(listener(address, self.auth_port, Port.AUTHENTICATION))
             group.append(listener(address, self.acct_port, Port.ACCOUNTING))
+        for number, service in self.own:
+            probe(address, number)
+            for group in self.groups:
+                group.append(listener(address, number, service))
 
 
 def _open_if_there(address: str, open_sockets: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from radiusd.config import Config
+from radiusd.own_ports import own_ports
 from radiusd.radsec import CONNECTIONS_MAX
 
 HTTP_CONNECTIONS_MAX: Final = 32
@@ -51,7 +52,7 @@ def check(settings: Config, now: datetime) -> None:
 def _files_needed(settings: Config) -> int:
     """Return how many files the supervisor or a worker has open at most, whichever has more."""
     is_secure = settings.radsec.certificate is not None
-    sockets = len(settings.radius.listen) * (3 if is_secure else 2)
+    sockets = len(settings.radius.listen) * ((3 if is_secure else 2) + len(own_ports(settings.nas)))
     # And two pipes to each worker.
     of_the_supervisor = settings.radius.workers * (sockets + 2) + HTTP_CONNECTIONS_MAX
     of_a_worker = sockets + (CONNECTIONS_MAX if is_secure else 0)

@@ -47,6 +47,9 @@ class Nas:
     numbers_change: bool = False
     overrun: str = "hold"
     unheard_seconds: int | None = None
+    auth_port: int | None = None
+    acct_port: int | None = None
+    """Ports that nobody else may use; None is to share those of all."""
     routing: str | None = None
     certificate: str | None = None
     realms: tuple[str, ...] = ()
@@ -95,6 +98,13 @@ class NasTable:
             for nas in self._entries
             if nas.certificate
         }
+        self.owners = {
+            number: nas
+            for nas in self._entries
+            for number in (nas.auth_port, nas.acct_port)
+            if number is not None
+        }
+        """Whose alone a UDP port is."""
         # A switch sends from few addresses; strangers must not make the memory grow.
         self._remembered = lru_cache(maxsize=_REMEMBERED_MAX)(self._search)
 

@@ -32,6 +32,7 @@ from radiusd.nas import Nas, Network, network
 from radiusd.setting_values import Endpoint, Seconds, read_disconnect, read_next_hop, read_realm
 
 ReturnCode = Annotated[int, Field(ge=1, le=65_535)]
+OwnPort = Annotated[int, Field(ge=1, le=65_535)]
 DenialName = Annotated[Denial, one_of({denial.value: denial for denial in Denial})]
 
 
@@ -66,6 +67,8 @@ class NasSection(DialectSettings):
     )
     dialect: Annotated[str, words(*DIALECTS)]
     same_as: Name | None = None
+    auth_port: OwnPort | None = None
+    acct_port: OwnPort | None = None
     require_message_authenticator: bool | None = None
     limit_proxy_state: bool | None = None
     on_backend_failure: Annotated[str, words("silent", "reject")] | None = None

@@ -39,10 +39,11 @@ class Datagram(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One socket of one of the two services."""
+    """One socket of one of the two services, `number` is its UDP port."""
 
     socket: socket.socket
     port: Port
+    number: int
 
     def receive(self) -> Datagram | None:
         """Return a waiting datagram, or None when there is none."""
@@ -102,7 +103,7 @@ def listener(address: str, port: int, service: Port) -> Listener:
         shared.bind((address, port))
     except OSError as error:
         raise _port_taken(address, port, error) from error
-    return Listener(shared, service)
+    return _listener(shared, service)
 
 
 def stream(address: str, port: int) -> socket.socket:
@@ -125,7 +126,11 @@ def stream(address: str, port: int) -> socket.socket:
 
 def inherited(descriptor: int, service: Port) -> Listener:
     """Return a socket that the supervisor opened and handed over."""
-    return Listener(socket.socket(fileno=descriptor), service)
+    return _listener(socket.socket(fileno=descriptor), service)
+
+
+def _listener(bound: socket.socket, service: Port) -> Listener:
+    return Listener(bound, service, int(bound.getsockname()[1]))
 
 
 def is_unsupported(error: PortTakenError) -> bool:

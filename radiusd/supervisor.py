@@ -28,6 +28,7 @@ from radiusd.gauges import SupervisorGauges
 from radiusd.heartbeat import Heartbeat
 from radiusd.http import HttpServer
 from radiusd.listening import Listening
+from radiusd.own_ports import own_ports
 from radiusd.radsec import configured_context
 from radiusd.readiness import BELIEVED_SECONDS, Beacon, Readiness, Reason, readiness
 from radiusd.workers import Workers
@@ -53,7 +54,7 @@ class Supervisor:
         self._directory = directory
         self._settings = settings
         configured_context(settings.radsec)  # Raises what every worker would stumble over.
-        self._listening = Listening(settings.radius, settings.radsec)
+        self._listening = Listening(settings.radius, settings.radsec, own_ports(settings.nas))
         self._database = embedded_server(settings)
         beacon = Beacon()
         self._workers = Workers(directory, rates, self._listening, beacon.descriptor)
@@ -163,6 +164,10 @@ class Supervisor:
             settings = config.load(self._directory, strict=True)
         except SettingsError as error:
             log.error("reload_refused", faults=[str(fault) for fault in error.faults])
+            return
+        if own_ports(settings.nas) != self._listening.own:
+            fault = "nas.auth_port and nas.acct_port take a restart: ports are opened at the start only"
+            log.error("reload_refused", faults=[fault])
             return
         self._disconnector.use(settings.nas)
         self._workers.reload()

@@ -165,6 +165,9 @@ class Worker:
     ) -> Dropped | Resent | Ping | Challenged | Received:
         protocol = self._protocol
         if isinstance(door, Listener):
+            owner = protocol.nas_table.owners.get(door.number)
+            if owner is not None and protocol.nas_table.find(datagram.source[0]) is not owner:
+                return Dropped(DropReason.UNKNOWN_CLIENT)
             return protocol.receive(datagram.octets, datagram.source, door.port, descriptor, now, began)
         # RFC 6614 section 2.5: a connection is of whom its certificate names, wherever it comes from.
         nas = protocol.nas_table.by_certificate(door.names)

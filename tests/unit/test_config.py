@@ -656,3 +656,38 @@ def test_a_password_that_is_sent_readable_is_warned_of(directory):
     )
 
     assert "mail.tls: sends the password readable" in str(config.warnings[-1])
+
+
+PORTS = {
+    # what the two switches say of their own ports: the fault, after its line
+    ("auth_port = 11812", "auth_port = 11812"): "nas.auth_port: 11812 is taken by another key",
+    ("auth_port = 11812\nacct_port = 11812", ""): "nas.auth_port: 11812 is taken by another key",
+    ("auth_port = 1813", ""): "nas.auth_port: 1813 is taken by another key",
+    ("acct_port = 1645", ""): "nas.acct_port: 1645 is taken by another key",
+    ("auth_port = 0", ""): "nas.auth_port: ",
+    ("", "auth_port = 65536"): "nas.auth_port: ",
+}
+
+
+@pytest.mark.parametrize(("own", "fault"), PORTS.items())
+def test_a_port_of_its_own_has_one_owner_and_one_use(directory, own, fault):
+    sections = [
+        f'[[nas]]\nname = "gw{number}"\naddress = "192.0.2.{number}"\nsecret = "0123456789abcdef"\n'
+        f'dialect = "cisco"\n{ports}\n'
+        for number, ports in enumerate(own, 1)
+    ]
+
+    with pytest.raises(SettingsError) as raised:
+        settings(directory, "[radius]\nauth_port = 1645\n" + "".join(sections))
+
+    assert any(fault in str(found) for found in raised.value.faults)
+
+
+def test_a_switch_that_comes_over_tls_only_has_no_udp_port_of_its_own(directory):
+    tls = 'radsec = {certificate = "c", key = "k", authorities = "a"}\n'
+    section = '[[nas]]\nname = "gw"\ncertificate = "gw.example"\ndialect = "cisco"\nacct_port = 11813\n'
+
+    with pytest.raises(SettingsError) as raised:
+        settings(directory, tls + section)
+
+    assert any("nas.acct_port: is a UDP port; this NAS has no address" in str(f) for f in raised.value.faults)
