@@ -1,21 +1,33 @@
 """Everything that packets come in by: UDP sockets, and TLS connections as they come and go."""
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from radiusd.radsec import CONNECTIONS_MAX, Acceptor, Connection
+from radiusd.connections import giving_way
+from radiusd.radsec import Acceptor, Connection
 from radiusd.sockets import Listener
 
 Door = Listener | Connection
+
+_ACCEPTED_MAX = 8
+"""So many are let in a turn: fewer than one address may have, so that each gets a turn to speak."""
 
 
 class Intake:
     """Waits for packets at all doors of a worker."""
 
     def __init__(
-        self, listeners: Sequence[Listener], acceptors: Sequence[Acceptor], others: Sequence[int]
+        self,
+        listeners: Sequence[Listener],
+        acceptors: Sequence[Acceptor],
+        others: Sequence[int],
+        may_come: Callable[[str], bool] = lambda address: True,
     ) -> None:
-        """Watch these; *others* are descriptors that only wake the worker."""
+        """Watch these; *others* are descriptors that only wake the worker.
+
+        *may_come* tells of an address whether it may shake hands at all.
+        """
+        self._may_come = may_come
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._acceptors = {acceptor.socket.fileno(): acceptor for acceptor in acceptors}
         self._connections: dict[int, Connection] = {}
@@ -25,24 +37,27 @@ class Intake:
 
     def wait(self, seconds: float) -> list[int]:
         """Return the descriptors that have something, at the latest after *seconds*."""
-        if any(connection.has_packets for connection in self._connections.values()):
+        if any(one.has_packets or one.has_more for one in self._connections.values()):
             seconds = 0
         return [descriptor for descriptor, _ in self._poll.poll(seconds * 1000)]
 
     def doors(self, ready: Sequence[int], now: float) -> Iterator[tuple[int, Door]]:
         """Yield the doors at which packets wait; new connections are let in, ended ones forgotten."""
+        yield from self._advanced(ready, now)
+        # After that: who has just said something must not give way to a crowd that says nothing.
         for descriptor in ready:
             if acceptor := self._acceptors.get(descriptor):
                 self._let_in(acceptor, now)
-        yield from self._advanced(ready, now)
         for descriptor in ready:
             if listener := self._listeners.get(descriptor):
                 yield descriptor, listener
 
     def _advanced(self, ready: Sequence[int], now: float) -> Iterator[tuple[int, Door]]:
         for descriptor, connection in list(self._connections.items()):
-            if descriptor in ready:
-                connection.advance(now)
+            if descriptor in ready or connection.has_more:
+                self._advance(connection, now)
+            if self._connections.get(descriptor) is not connection:
+                continue  # It has just given way.
             if connection.has_packets:
                 yield descriptor, connection
             elif not connection.is_open or connection.is_overdue(now):
@@ -54,15 +69,30 @@ class Intake:
             self._forget(descriptor)
 
     def _let_in(self, acceptor: Acceptor, now: float) -> None:
-        connection = acceptor.accept(now)
-        if connection is None:
-            return
-        if len(self._connections) >= CONNECTIONS_MAX:
-            connection.close()
-            return
-        descriptor = connection.socket.fileno()
-        self._connections[descriptor] = connection
-        self._poll.register(descriptor, select.POLLIN)
+        """Take what waits, a few at a time; strangers' addresses are turned away before any handshake."""
+        for _ in range(_ACCEPTED_MAX):
+            connection = acceptor.accept(now)
+            if connection is None:
+                return
+            if not self._may_come(connection.source[0]):
+                connection.close()
+                continue
+            descriptor = connection.socket.fileno()
+            self._connections[descriptor] = connection
+            self._poll.register(descriptor, select.POLLIN)
+            self._make_room()
+
+    def _advance(self, connection: Connection, now: float) -> None:
+        was_unknown = not connection.names
+        connection.advance(now)
+        if was_unknown and connection.names:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """End the connection that must give way, if one must."""
+        if loser := giving_way(self._connections.values()):
+            loser.hang_up()
+            self._forget(loser.socket.fileno())
 
     def _forget(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)

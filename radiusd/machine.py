@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from radiusd.config import Config
+from radiusd.connections import CONNECTIONS_MAX
 from radiusd.own_ports import own_ports
-from radiusd.radsec import CONNECTIONS_MAX
 
 HTTP_CONNECTIONS_MAX: Final = 32
 """So many at once has the HTTP port, which shares the supervisor's open files."""

@@ -72,6 +72,13 @@ class Nas:
         """Return the name under which its calls are known, by whichever NAS of the switch they come."""
         return self.same_as or self.name
 
+    def is_at(self, source: str) -> bool:
+        """Tell whether it may send from that address; one that has none, and comes over TLS, from any."""
+        if not self.networks:
+            return True
+        found = address(source)
+        return any(found.version == network.version and found in network for network in self.networks)
+
     def allows_realm(self, realm: bytes) -> bool:
         """Tell whether callers of this *realm* of Digest may come by this switch; without a list all may."""
         return not self.realms or realm in [allowed.encode() for allowed in self.realms]
@@ -120,6 +127,10 @@ class NasTable:
         """Return the softswitch whose certificate has one of these names; the first that is known counts."""
         found = (self._by_certificate.get(name.lower()) for name in names)
         return next((nas for nas in found if nas is not None), None)
+
+    def may_come_by_tls(self, address: str) -> bool:
+        """Tell whether some switch with a certificate may connect from *address*."""
+        return any(nas.is_at(address) for nas in self._by_certificate.values())
 
     def find(self, address: str) -> Nas | None:
         """Return the softswitch at *address*, or None for a stranger: the longest prefix wins.

@@ -8,16 +8,18 @@ import ssl
 from collections import deque
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class with a small letter
-from typing import Any, Final
+from typing import Any
 
 from radiusd.config import Radsec
 from radiusd.sockets import Datagram
 from radiusd.wire import HEADER_OCTETS, PACKET_OCTETS_MAX, Code, DropReason, Port
 
-CONNECTIONS_MAX: Final = 256
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 900.0
-_READ_OCTETS = 65_536
+_READ_OCTETS = 16_384
+# So much may wait for a turn, of packets and of octets that are none yet; the rest waits at the other end.
+_PACKETS_MAX = 256
+_TURN_OCTETS = 65_536
 _UNSENT_OCTETS_MAX = 256 * PACKET_OCTETS_MAX
 
 
@@ -50,7 +52,8 @@ def server_context(certificate: Path, key: Path, authorities: Path) -> ssl.SSLCo
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION
+    # Shaking hands again and again is work for us alone.
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # RFC 6614 section 2.3: both sides show a certificate, always.
     context.verify_mode = ssl.CERT_REQUIRED
     try:
@@ -90,7 +93,8 @@ class Connection:
         self.source = source
         self.names: tuple[str, ...] = ()
         self.is_open = True
-        self._heard_at = now
+        self.heard_at = now
+        self.has_spoken = False
         self._received = bytearray()
         self._packets: deque[bytes] = deque()
         self._unsent = bytearray()
@@ -100,19 +104,27 @@ class Connection:
         """Tell whether packets wait that the kernel no longer knows of."""
         return bool(self._packets)
 
+    @property
+    def has_more(self) -> bool:
+        """Tell whether more was read from the kernel than was made into packets."""
+        return self.is_open and bool(self.names) and self.socket.pending() > 0
+
     def advance(self, now: float) -> None:
-        """Shake hands or read, as far as the other side is; what waits to be sent goes out, too."""
+        """Shake hands or read, a share of a turn at most; what waits to be sent goes out, too."""
         try:
             self._flush()
             if not self.names:
+                self.has_spoken = True
                 self.socket.do_handshake()
                 self.names = identities(self.socket.getpeercert())
                 # Nobody can tell whose connection it is without any name.
                 self.is_open = bool(self.names)
-            while self.is_open:
+            read = 0
+            while self.is_open and read < _TURN_OCTETS and len(self._packets) < _PACKETS_MAX:
                 octets = self.socket.recv(_READ_OCTETS)
+                read += len(octets)
                 self.is_open = bool(octets) and self._split(octets)
-                self._heard_at = now
+                self.heard_at = now
         except ssl.SSLError as error:
             self.is_open = isinstance(error, (ssl.SSLWantReadError, ssl.SSLWantWriteError))
         except OSError:
@@ -137,7 +149,7 @@ class Connection:
 
     def is_overdue(self, now: float) -> bool:
         """Tell whether it took too long to show a certificate, or has long been silent."""
-        return now - self._heard_at > (_IDLE_SECONDS if self.names else _HANDSHAKE_SECONDS)
+        return now - self.heard_at > (_IDLE_SECONDS if self.names else _HANDSHAKE_SECONDS)
 
     def hang_up(self) -> None:
         """Take nothing more of what has come."""

@@ -19,6 +19,7 @@ _IP_PKTINFO = 8
 _IPV4_INFO = struct.Struct("=I4s4s")
 _IPV6_INFO = struct.Struct("=16sI")
 _ANCILLARY_OCTETS = socket.CMSG_SPACE(_IPV6_INFO.size)
+_BACKLOG = 1024
 _RECEIVE_BUFFER_OCTETS = 8 * 1024 * 1024
 
 Ancillary = list[tuple[int, int, bytes]]
@@ -118,7 +119,8 @@ def stream(address: str, port: int) -> socket.socket:
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.setblocking(False)
         shared.bind((address, port))
-        shared.listen()
+        # A crowd that connects at once must not fill the queue: whom the kernel drops waits for a second.
+        shared.listen(_BACKLOG)
     except OSError as error:
         raise _port_taken(address, port, error, "TCP") from error
     return shared

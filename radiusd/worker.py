@@ -108,7 +108,7 @@ class Worker:
         supervisor is gone.
         """
         wake, lifeline = signals
-        intake = Intake(self._listeners, self._acceptors, signals)
+        intake = Intake(self._listeners, self._acceptors, signals, self._may_come)
         while not self._is_stopping:
             ready = intake.wait(0 if self._reader.is_behind else _IDLE_SECONDS)
             if wake in ready:
@@ -127,6 +127,13 @@ class Worker:
         self._answers.release(math.inf)
         self._count()
         intake.close()
+
+    def _may_come(self, address: str) -> bool:
+        """Tell whether somebody at *address* may shake hands; strangers are counted as such."""
+        if self._protocol.nas_table.may_come_by_tls(address):
+            return True
+        self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+        return False
 
     def _work(self, batch: list[Waiting], began: float) -> None:
         """Do everything that needs the database."""
@@ -169,9 +176,10 @@ class Worker:
             if owner is not None and protocol.nas_table.find(datagram.source[0]) is not owner:
                 return Dropped(DropReason.UNKNOWN_CLIENT)
             return protocol.receive(datagram.octets, datagram.source, door.port, descriptor, now, began)
-        # RFC 6614 section 2.5: a connection is of whom its certificate names, wherever it comes from.
+        # RFC 6614 section 2.5: a connection is of whom its certificate names; the addresses in the settings
+        # hold as well.
         nas = protocol.nas_table.by_certificate(door.names)
-        if nas is None:
+        if nas is None or not nas.is_at(datagram.source[0]):
             door.hang_up()
             return Dropped(DropReason.UNKNOWN_CLIENT)
         port = port_of(datagram.octets)

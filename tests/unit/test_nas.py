@@ -70,6 +70,20 @@ def test_over_tls_nobody_else_can_send():
     assert (by_address.secret, by_address.trusted_path) == (b"xyzzy5461", False)
 
 
+def test_over_tls_a_switch_comes_from_its_addresses_or_from_anywhere_if_it_has_none():
+    fixed = replace(nas("10.1.2.3"), certificate="switch.example")
+    roaming = replace(fixed, name="roaming", networks=(), certificate="roaming.example")
+
+    assert fixed.is_at("10.1.2.3")
+    assert fixed.is_at("::ffff:10.1.2.3")
+    assert not fixed.is_at("10.1.2.4")
+    assert not fixed.is_at("2001:db8::1")
+    assert roaming.is_at("2001:db8::1")
+    assert [NasTable([fixed]).may_come_by_tls(source) for source in ("10.1.2.3", "10.1.2.4")] == [True, False]
+    assert NasTable([fixed, roaming]).may_come_by_tls("10.1.2.4")
+    assert not NasTable([nas("10.1.2.3")]).may_come_by_tls("10.1.2.3")
+
+
 def test_calls_are_known_under_the_name_of_their_switch():
     assert nas("10.1.2.3").switch == "10.1.2.3"
     assert replace(nas("10.1.2.4"), same_as="10.1.2.3").switch == "10.1.2.3"

@@ -166,40 +166,117 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
         server_context(tmp_path / "certificate", tmp_path / "key", tmp_path / "authorities")
 
 
-def test_no_more_connections_are_let_in_than_there_is_room_for_o_12(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Silent:
-        """A connection on which nobody says anything."""
+def test_a_connection_reads_its_share_of_a_turn_and_the_rest_waits_p_140(peer: Peer) -> None:
+    sent = 0
+    with suppress(*WANTS):
+        while sent < 5_000:
+            peer.socket.send(PACKET * 8)
+            sent += 8
 
-        def __init__(self, line: socket.socket) -> None:
-            self.socket = line
-            self.has_packets, self.is_open = False, True
+    peer.connection.advance(2.0)
+    first = len(peer.packets())
+    assert len(PACKET) * first <= 2 * 65_536
+    assert 0 < first < sent
 
-        def is_overdue(self, now: float) -> bool:
-            return False
+    found = first
+    for _ in range(5_000):
+        peer.connection.advance(3.0)
+        found += len(peer.packets())
+    assert found == sent
 
-        def advance(self, now: float) -> None:
-            self.is_open = bool(self.socket.recv(1))
 
-        def close(self) -> None:
-            self.socket.close()
+def test_a_connection_whose_packets_wait_is_read_no_further(peer: Peer) -> None:
+    with suppress(*WANTS):
+        while True:
+            peer.socket.send(PACKET * 64)
+            peer.connection.advance(2.0)
 
-    monkeypatch.setattr("radiusd.intake.CONNECTIONS_MAX", 3)
-    near, far = zip(*(socket.socketpair() for _ in range(5)), strict=True)
-    waiting = [Silent(line) for line in near]
-    acceptor: Any = SimpleNamespace(socket=far[0], accept=lambda now: waiting.pop(0))
-    intake = Intake([], [acceptor], [])
-    knock = [far[0].fileno()]
+    assert 256 <= len(peer.packets()) < 1_000
 
-    for _ in range(4):
-        list(intake.doors(knock, 0.0))
-    let_in = [line.fileno() != -1 for line in near[:4]]
-    far[1].close()
-    list(intake.doors([near[1].fileno()], 1.0))
-    list(intake.doors(knock, 2.0))
 
-    assert let_in == [True, True, True, False]
-    assert near[4].fileno() != -1
+def test_what_openssl_has_read_is_not_forgotten(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radiusd.radsec._TURN_OCTETS", 10)
+    monkeypatch.setattr("radiusd.radsec._READ_OCTETS", 10)
+    peer.send(PACKET)
+
+    turns = 0
+    while peer.connection.has_more:
+        turns += 1
+        peer.connection.advance(2.0)
+
+    assert turns == -(-len(PACKET) // 10) - 1
+    assert peer.packets() == [PACKET]
+
+
+class Line:
+    """A connection of which only its socket is real."""
+
+    def __init__(self, near: socket.socket, source: str, name: str = "") -> None:
+        self.socket = near
+        self.source = (source, 1)
+        self.names = (name,) if name else ()
+        self.heard_at, self.has_spoken = 0.0, False
+        self.has_packets, self.has_more, self.is_open = False, False, True
+
+    def is_overdue(self, now: float) -> bool:
+        return False
+
+    def advance(self, now: float) -> None:
+        self.names, self.heard_at = ("partner",), now
+
+    def hang_up(self) -> None:
+        self.is_open = False
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture
+def knock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give a function that lets connections from these addresses knock at a small intake, and returns it."""
+    monkeypatch.setattr("radiusd.connections.UNKNOWN_OF_SOURCE_MAX", 2)
+    monkeypatch.setattr("radiusd.connections.KNOWN_MAX", 2)
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def arrive(*sources: str) -> tuple[Intake, list[Line]]:
+        lines = []
+        for source in sources:
+            pairs.append(socket.socketpair())
+            lines.append(Line(pairs[-1][0], source))
+        waiting: list[Line | None] = [*lines, None]
+        bell = socket.socketpair()
+        pairs.append(bell)
+        acceptor: Any = SimpleNamespace(socket=bell[0], accept=lambda now: waiting.pop(0))
+        intake = Intake([], [acceptor], [], lambda address: address != "198.51.100.1")
+        list(intake.doors([bell[0].fileno()], 0.0))
+        return intake, lines
+
+    yield arrive
+    for ends in pairs:
+        for end in ends:
+            end.close()
+
+
+def test_who_holds_many_without_a_certificate_gives_way_to_itself_o_12(knock: Any) -> None:
+    intake, lines = knock("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.1")
+
+    assert [line.socket.fileno() != -1 for line in lines] == [False, False, True, True, True]
     intake.close()
-    assert [line.fileno() for line in near] == [-1] * 5
-    for line in far:
-        line.close()
+    assert all(line.socket.fileno() == -1 for line in lines)
+
+
+def test_an_address_that_no_switch_may_come_from_never_shakes_hands(knock: Any) -> None:
+    intake, lines = knock("198.51.100.1", "192.0.2.1")
+
+    assert [line.socket.fileno() != -1 for line in lines] == [False, True]
+    intake.close()
+
+
+def test_one_that_has_shaken_hands_makes_room_among_those_that_have(knock: Any) -> None:
+    intake, lines = knock("192.0.2.1", "192.0.2.2", "192.0.2.3")
+
+    for now, line in enumerate(lines):
+        list(intake.doors([line.socket.fileno()], float(now)))
+
+    assert [line.socket.fileno() != -1 for line in lines] == [False, True, True]
+    intake.close()
