@@ -23,6 +23,7 @@ from billing_core.rates_file import read_rates
 from billing_core.settings import Fault, SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
+from billing_core.visible import visible, visible_lines
 from radiusd import clock, codec, config, machine
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(parsed)
     except _EXPECTED as error:
-        _err.print(f"radiusd: {error}", markup=False)
+        _err.print(visible_lines(f"radiusd: {error}"), markup=False)
         return 1
 
 
@@ -94,7 +95,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         Supervisor(arguments.config, settings, _new(folder / "rates")).run()
     except HttpPortError as error:
-        _err.print(f"radiusd: {error}", markup=False)
+        _err.print(visible_lines(f"radiusd: {error}"), markup=False)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -123,9 +124,9 @@ def _check(arguments: argparse.Namespace) -> int:
         _print_json({"faults": [str(fault) for fault in faults], "warnings": [str(w) for w in warnings]})
     else:
         for warning in warnings:
-            _out.print(f"warning: {warning}", markup=False)
+            _out.print(visible_lines(f"warning: {warning}"), markup=False)
         for fault in faults:
-            _out.print(str(fault), markup=False)
+            _out.print(visible_lines(str(fault)), markup=False)
         _out.print(f"{len(faults)} faults, {len(warnings)} warnings")
     return 1 if faults else 0
 
@@ -197,7 +198,7 @@ def _call(arguments: argparse.Namespace) -> int:
         cost = f"cost {trial.amount} {trial.currency}" if trial.amount is not None else "was not charged yet"
         _out.print(f"accepted for {trial.credit_time_seconds} s; {trial.seconds} s {cost}", markup=False)
     else:
-        _out.print(f"rejected with code {trial.return_code}: {trial.message}", markup=False)
+        _out.print(visible(f"rejected with code {trial.return_code}: {trial.message}"), markup=False)
     return 0 if trial.accepted else 1
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
+from billing_core.visible import visible, visible_lines
 from radiusd.config import Log
 
 # Without local variables: among them are passwords and secrets.
@@ -107,8 +108,32 @@ class _SinkLogger:
 
 def _json(event: object, **_: object) -> str:
     """Write an event on one line for every reader: some take U+2028 and its like for the end of one."""
-    line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
-    return line.decode() if line.isascii() else json.dumps(event, default=str)
+    try:
+        line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # Half a character, which only the slower one can write.
+        line = b"\xff"
+    text = line.decode() if line.isascii() else json.dumps(event, default=str)
+    # JSON lets DEL stand as it is; a terminal that shows the log does not.
+    return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
+
+
+def _seen(_: object, __: str, event: Any) -> Any:
+    """Make visible what goes to a terminal; a traceback has lines of its own."""
+    return {key: _visible_value(value, key == "exception") for key, value in event.items()}
+
+
+def _visible_value(value: object, has_lines: bool = False) -> object:
+    match value:
+        case str():
+            return visible_lines(value) if has_lines else visible(value)
+        case list() | tuple():
+            return [_visible_value(item) for item in value]
+        case dict():
+            return {key: _visible_value(item) for key, item in value.items()}
+        case int() | float() | None:
+            return value
+        case _:
+            return visible(str(value))
 
 
 def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
@@ -117,7 +142,11 @@ def configure(level: str, form: str, stream: IO[str] | None = None) -> LineSink:
     is_console = form == "console" or (form == "auto" and output.isatty())
     sink = LineSink(output, not is_console)
     renderers: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=output.isatty())]
+        [
+            structlog.processors.format_exc_info,
+            _seen,
+            structlog.dev.ConsoleRenderer(colors=output.isatty()),
+        ]
         if is_console
         else [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_json)]
     )

@@ -1,17 +1,23 @@
 """Records as CSV (RFC 4180) that a spreadsheet opens without running what a stranger put in it."""
 
 import csv
+import os
+import re
+import stat
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
 from billing_core.admin.command_line.arguments import STDOUT
 from billing_core.admin.output import CommandError, Output, Record, readable
+from billing_core.visible import visible
 
-# A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that begins with one of these for a formula, in full width, too. A cell may also
+# begin in the middle of a text: at whatever separates cells there, which need not be a comma.
+_FORMULA = re.compile(r"(?:^|(?<=[,;|\t\r\n\"]))(?=[ ']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])")
 
 
 def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], output: Output) -> None:
@@ -23,8 +29,11 @@ def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], ou
     if output.is_json:
         raise CommandError("--csv and --json exclude each other: choose one")
     if path == STDOUT:
-        write_csv(sys.stdout, records, columns)
+        write_csv(sys.stdout, records, columns, shown=visible if sys.stdout.isatty() else str)
         return
+    if path.is_symlink() and path.is_file():
+        target = path.resolve()
+        raise CommandError(f"{path}: is a link; name the file itself: {target}, or - to print the list")
     try:
         # Put in its place, a file would take that of /dev/stdout for the whole machine.
         write = _write_whole if path.is_file() or not path.exists() else _write_to
@@ -35,12 +44,19 @@ def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], ou
 
 
 def _write_whole(path: Path, records: Iterable[Record], columns: Iterable[str]) -> int:
-    """Write a file beside *path*, and put it there when it is whole; a link goes on naming its file."""
-    target = path.resolve()
-    part = target.with_name(f"{target.name}.part")
+    """Write a file beside *path*, and put it there when it is whole, with the mode of what was there.
+
+    A new one is for us alone. Nobody can guess the name of what is not whole yet, so that no link leads us to
+    a file of somebody else's.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = Path(name)
     try:
-        count = _write_to(part, records, columns)
-        part.replace(target)
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            if path.exists():
+                os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+            count = write_csv(file, records, columns)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return count
@@ -51,25 +67,28 @@ def _write_to(path: Path, records: Iterable[Record], columns: Iterable[str]) -> 
         return write_csv(file, records, columns)
 
 
-def write_csv(file: TextIO, records: Iterable[Record], columns: Iterable[str]) -> int:
+def write_csv(
+    file: TextIO, records: Iterable[Record], columns: Iterable[str], shown: Callable[[str], str] = str
+) -> int:
     """Write *columns* of *records* below a header, and return how many there are.
 
-    *file* must not translate line ends. Only texts are guarded: a negative amount stays a number.
+    *file* must not translate line ends. Only texts are guarded: a negative amount stays a number. *shown* is
+    how a cell is written there: a terminal is told of line ends, too.
     """
     names = list(columns)
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(names)
     count = 0
     for record in records:
-        writer.writerow([cell(record[name]) for name in names])
+        writer.writerow([shown(cell(record[name])) for name in names])
         count += 1
     return count
 
 
 def cell(value: object) -> str:
-    """Return a value as it stands in a cell: what looks like a formula gets an apostrophe before it."""
+    """Return a value as it stands in a cell: an apostrophe stands wherever a formula could begin."""
     if isinstance(value, int | Decimal):
         return readable(value)
     # Line ends and tabs are written as they are, for a cell may hold them.
-    text = value if isinstance(value, str) else readable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = visible(value, "\r\n\t") if isinstance(value, str) else readable(value)
+    return _FORMULA.sub("'", text)

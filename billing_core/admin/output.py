@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from billing_core.money import plain
+from billing_core.visible import visible, visible_lines
 
 # Where nobody looks, no line is cut or folded: other programs read it.
 _WIDTH_WITHOUT_TERMINAL = 100_000
@@ -57,8 +58,7 @@ def readable(value: object) -> str:
         case list() | tuple():
             return ", ".join(map(_quoted, value))
         case _:
-            text = str(value)
-            return text if text.isprintable() else "".join(map(_visible, text))
+            return visible(str(value))
 
 
 def _quoted(item: object) -> str:
@@ -70,10 +70,6 @@ def _quoted(item: object) -> str:
 def items(text: str) -> list[str]:
     """Return the items of a list as `readable` writes it."""
     return next(csv.reader([text], skipinitialspace=True), [])
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def json_value(value: object) -> str:
@@ -106,11 +102,11 @@ class Output:
 
     def say(self, sentence: str) -> None:
         """Tell something to people; it is never part of the document."""
-        (self._stderr if self.is_json else self._console).print(Text(sentence), soft_wrap=True)
+        (self._stderr if self.is_json else self._console).print(Text(visible_lines(sentence)), soft_wrap=True)
 
     def error(self, sentence: str) -> None:
         """Tell what went wrong."""
-        self._stderr.print(Text(sentence), soft_wrap=True)
+        self._stderr.print(Text(visible_lines(sentence)), soft_wrap=True)
 
     def document(self, value: object) -> None:
         """Write the one JSON document of a command that has `--json`."""
@@ -140,7 +136,7 @@ class Output:
     def sheet(self, groups: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> None:
         """Write rows of cells for people, each group of them under its heading."""
         for heading, rows in groups:
-            self._console.print(Text(f"\n{heading}"))
+            self._console.print(Text(f"\n{visible(heading)}"))
             table = Table(box=None, show_header=False, padding=(0, 1, 0, 2))
             for row in rows:
                 table.add_row(*(Text(readable(cell) or NOTHING) for cell in row))

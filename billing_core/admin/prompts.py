@@ -4,6 +4,7 @@ import getpass
 import sys
 
 from billing_core.admin.output import Output
+from billing_core.visible import visible_lines
 
 
 def can_ask(output: Output) -> bool:
@@ -13,7 +14,7 @@ def can_ask(output: Output) -> bool:
 
 def ask(question: str) -> str:
     """Ask, and return the answer without spaces around it; raise EOFError when there is none to come."""
-    sys.stderr.write(f"{question} ")
+    sys.stderr.write(f"{visible_lines(question)} ")
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import stat
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -37,9 +38,40 @@ def test_all_columns_of_every_record_are_written(busy: Billing) -> None:
     assert found == as_text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+39", "-5", "@SUM(A1)", "\t=1", "\r=1", "-"])
+@pytest.mark.parametrize("text", ["=1+1", "+39", "-5", "@SUM(A1)", "\t1", "\r1", "-", " =1", "\uff1d1+1"])
 def test_a_text_that_a_spreadsheet_would_run_is_guarded(text: str) -> None:
     assert cell(text) == f"'{text}"
+
+
+FORMULAS = {
+    # what a stranger sent: what stands in the cell, whatever separates cells where it is opened
+    "x;=1+1": "x;'=1+1",
+    'x; "=1+1"': 'x; "\'=1+1"',
+    "x\t=1+1": "x\t'=1+1",
+    "x|@A1": "x|'@A1",
+    "x,+1": "x,'+1",
+    "\n=1+1": "\n'=1+1",
+    '";=1+1;"': '";\'=1+1;"',
+    "a;b;-1": "a;b;'-1",
+}
+
+
+@pytest.mark.parametrize(("text", "written"), FORMULAS.items())
+def test_a_formula_is_guarded_at_every_separator(text: str, written: str) -> None:
+    assert cell(text) == written
+
+
+def test_no_separator_of_any_spreadsheet_makes_a_formula_begin_a_cell() -> None:
+    file = StringIO(newline="")
+    write_csv(file, [{"x": text, "y": f"{text};{text}"} for text in FORMULAS], ("x", "y"))
+
+    for separator in ",;\t|":
+        cells = [
+            found
+            for line in csv.reader(StringIO(file.getvalue(), newline=""), delimiter=separator)
+            for found in line
+        ]
+        assert [found for found in cells if found.lstrip(' "')[:1] in ("=", "+", "-", "@")] == []
 
 
 @pytest.mark.parametrize(("value", "written"), [
@@ -90,19 +122,42 @@ def test_a_file_is_written_whole_and_counted(busy: Billing) -> None:
 def test_what_is_no_file_is_written_to_and_never_replaced(busy: Billing) -> None:
     pipe = busy.directory / "pipe"
     os.mkfifo(pipe)
-    kept = busy.directory / "kept.csv"
-    link = busy.directory / "link.csv"
-    link.symlink_to(kept)
 
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     piped = busy("xdrs", "--csv", str(pipe))
     through_pipe = os.read(reader, 1 << 16)
     os.close(reader)
-    busy("xdrs", "--csv", str(link))
 
-    assert (piped.code, pipe.is_fifo(), link.is_symlink()) == (0, True, True)
-    assert through_pipe == kept.read_bytes() == busy("xdrs", "--csv").out.encode()
+    assert (piped.code, pipe.is_fifo()) == (0, True)
+    assert through_pipe == busy("xdrs", "--csv").out.encode()
     assert list(busy.directory.glob("*.part")) == []
+
+
+def test_no_link_leads_to_a_file_of_somebody_else(busy: Billing) -> None:
+    others = busy.directory / "others"
+    others.write_text("theirs", encoding="utf-8")
+    path = busy.directory / "march.csv"
+    path.with_name("march.csv.part").symlink_to(others)
+    link = busy.directory / "link.csv"
+    link.symlink_to(others)
+
+    written, refused = busy("xdrs", "--csv", str(path)), busy("xdrs", "--csv", str(link))
+
+    assert (written.code, path.is_symlink()) == (0, False)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == f"{link}: is a link; name the file itself: {others}, or - to print the list\n"
+    assert others.read_text(encoding="utf-8") == "theirs"
+
+
+def test_a_file_is_for_who_wrote_it_or_stays_for_whom_it_was(busy: Billing) -> None:
+    path, shared = busy.directory / "march.csv", busy.directory / "shared.csv"
+    shared.touch(mode=0o640)
+    shared.chmod(0o640)
+
+    busy("xdrs", "--csv", str(path))
+    busy("xdrs", "--csv", str(shared))
+
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (path, shared)] == [0o600, 0o640]
 
 
 def test_a_file_that_cannot_be_written_is_told(busy: Billing) -> None:
