@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except OSError as error:
         _stdout_failed(error, output)
+    except MemoryError:
+        output.error("this takes more memory than there is; give it in parts, or end other programs")
     except EOFError:
         output.error("the terminal was closed before all questions were answered; nothing was changed")
     except KeyboardInterrupt:

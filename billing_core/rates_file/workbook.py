@@ -19,6 +19,7 @@ from openpyxl import load_workbook
 from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import get_column_letter
 
+from billing_core.rates_file.archive import excess
 from billing_core.settings import nearest
 
 _SIGNATURE = b"PK\x03\x04"
@@ -67,12 +68,12 @@ def workbook_lines(
 
 
 def _strange(stream: BinaryIO) -> str | None:
-    """Tell what an archive is if it is no XLSX workbook."""
+    """Tell what an archive is if it is no XLSX workbook, or has too much of something."""
     with ZipFile(stream) as archive:
         names = archive.namelist()
     stream.seek(0)
     if _CONTENT in names:
-        return None
+        return excess(stream)
     if _OPEN_DOCUMENT in names:
         return "is an OpenDocument spreadsheet; save it as XLSX or CSV"
     return "is an archive without a workbook; give an XLSX or a CSV file"
