@@ -22,7 +22,7 @@ PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PROTOCOL.splitlines()
-    if re.match(r"\| [PBRYO]-\d", line)
+    if re.match(r"\| [PBRYOS]-\d", line)
 ]
 
 
@@ -80,7 +80,7 @@ def test_every_command_that_an_item_names_exists() -> None:
 
 
 def test_every_row_stands_once_and_in_order() -> None:
-    for kind in "PBRYO":
+    for kind in "PBRYOS":
         ids = [row[0] for row in ROWS if row[0].startswith(kind)]
 
         assert ids == sorted(set(ids))
