@@ -1,4 +1,4 @@
-# Two commands: `make serve` runs everything on this machine, `make test` proves it.
+# `make serve` runs everything on this machine, `make test` proves it, `make lock` renews what both install.
 # A distribution's Python is built with optimisations that a self-built one often lacks, and half as
 # fast again; name another with `make PYTHON=...`.
 SUITABLE := import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3; do \
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: serve test test-clients fuzz lint clean
+.PHONY: serve test test-clients fuzz lint lock clean
 
 serve: $(VENV)/.serve
 	$(BIN)/radiusd serve --config config
@@ -41,18 +41,36 @@ $(VENV)/bin/python:
 	  { echo "Python 3.11 or newer, with venv, is needed; name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[embedded]'
+# What is installed is what the lock files name, by the hashes of its files; the project itself is built here.
+LOCK := packaging/lock
+INSTALL = $(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCK)/$(1).txt && \
+          $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+$(VENV)/.serve: pyproject.toml $(LOCK)/serve.txt | $(VENV)/bin/python
+	$(call INSTALL,serve)
 	touch $@
 
-$(VENV)/.clients: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,test,clients]'
-	touch $@
-
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,test]'
+$(VENV)/.test: pyproject.toml $(LOCK)/test.txt | $(VENV)/bin/python
+	$(call INSTALL,test)
 	touch $@ $(VENV)/.serve
 
-$(VENV)/.fuzz: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,test,fuzz]'
-	touch $@ $(VENV)/.serve $(VENV)/.test
+$(VENV)/.clients: $(LOCK)/clients.txt $(VENV)/.test
+	$(call INSTALL,clients)
+	touch $@
+
+$(VENV)/.fuzz: $(LOCK)/fuzz.txt $(VENV)/.test
+	$(call INSTALL,fuzz)
+	touch $@
+
+# Write the lock files anew, with the newest versions that pyproject.toml allows. What serves and what is
+# tested are cut from one resolution, so that they are the same.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --group build --universal --python-version 3.11 \
+          --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+          --custom-compile-command "make lock"
+lock: | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+	$(COMPILE) --upgrade --all-extras --output-file $(VENV)/all.txt
+	$(COMPILE) --constraint $(VENV)/all.txt --extra embedded --output-file $(LOCK)/serve.txt
+	for extra in test clients fuzz; do \
+	  $(COMPILE) --constraint $(VENV)/all.txt --extra embedded --extra test --extra $$extra \
+	    --output-file $(LOCK)/$$extra.txt || exit 1; done
