@@ -65,6 +65,7 @@ def main() -> None:
     chosen = parser.parse_args()
     suffix, write = (".xlsx", write_workbook) if chosen.workbook else (".csv", write_csv)
     directory = Path(tempfile.mkdtemp(prefix="radiusd-bench-"))
+    directory.chmod(0o755)  # Where root measures, PostgreSQL's user passes it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     server = EmbeddedServer(directory / "postgres")
     try:

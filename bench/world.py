@@ -55,6 +55,7 @@ def world(*, clients: int, rates: int, workers: int, settings: str = "", seed: i
     """
     random.seed(seed)
     directory = Path(tempfile.mkdtemp(prefix="radiusd-bench-"))
+    directory.chmod(0o755)  # Where root measures, PostgreSQL's user passes it.
     codes = _codes(rates)
     accounts = [(f"account{number:06}", f"password-{number:06}") for number in range(clients)]
     _write(directory, accounts, codes, workers, settings)

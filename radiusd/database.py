@@ -27,5 +27,5 @@ def owner_url(settings: Config) -> str | None:
 def database_name(settings: Config) -> str:
     """Return the database as people may see it, without its password."""
     if settings.database.url is None:
-        return f"embedded in {settings.database.directory}"
+        return f"embedded in {EmbeddedServer(settings.database.directory).files.directory}"
     return settings.database.url.render_as_string(hide_password=True)

@@ -99,6 +99,9 @@ class Supervisor:
         """Start the embedded database or wait for the other, and bring schema and definitions up to date."""
         if self._database is not None:
             self._database.start()
+            if self._database.moved_from:
+                place = str(self._database.files.directory)
+                log.warning("database_moved", source=str(self._database.moved_from), target=place)
         while not self._stopping.is_set():
             try:
                 connect(serving_url(self._settings), application="radiusd").close()

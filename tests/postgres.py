@@ -61,6 +61,7 @@ def drop_later_months(url: str) -> None:
 def running_server() -> Iterator[PostgresServer]:
     """Start a server in a private folder; on leaving, stop it and remove the folder."""
     folder = Path(tempfile.mkdtemp(prefix="billing-tests-"))
+    folder.chmod(0o755)  # Where root tests, PostgreSQL's user passes it.
     server = EmbeddedServer(folder / "database", SETTINGS_FOR_TESTS)
     try:
         server.start()

@@ -89,6 +89,7 @@ def served(more_settings: str = "", more_definitions: str = "", radsec: str = ""
     *radsec* to the section of that name.
     """
     folder = Path(tempfile.mkdtemp(prefix="radiusd-tests-"))
+    folder.chmod(0o755)  # Where root tests, PostgreSQL's user passes it.
     auth_port, acct_port, http_port = _free_ports()
     try:
         shutil.copytree(REPOSITORY / "config", folder / "config")

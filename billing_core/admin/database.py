@@ -4,6 +4,7 @@ Other tables of that file are the daemon's; of them only two limits matter here:
 than the one, and no longer call is charged than the other.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,6 +87,8 @@ def opened(directory: Path) -> Iterator[Database]:
             borrow(settings.database.directory) as server,
             _connected(server.serving_url(), server.url(), settings) as found,
         ):
+            if server.moved_from:
+                sys.stderr.write(f"the database of {server.moved_from} is now in {server.files.directory}\n")
             yield found
     else:
         url, owner_url = settings.database.url, settings.database.owner_url

@@ -28,27 +28,21 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy.engine import URL
 
+from billing_core.storage.embedded_access import SERVING_ROLE, SUPERUSER, admit
 from billing_core.storage.embedded_cluster import (
     POLL_SECONDS,
-    SUPERUSER,
     create_cluster,
     launch,
     send,
     shut_down,
 )
 from billing_core.storage.embedded_files import PORT, ServerFiles, try_lock
-from billing_core.storage.embedded_user import (
-    EmbeddedServerError,
-    ServerUser,
-    choose_user,
-    installation,
-    with_access,
-)
+from billing_core.storage.embedded_place import place, reachable_place, reachable_programs
+from billing_core.storage.embedded_user import EmbeddedServerError, ServerUser, choose_user
 
 __all__ = ["EmbeddedServer", "EmbeddedServerError", "borrow"]
 
 DATABASE = "billing"
-SERVING_ROLE = "billing_serving"
 CONNECT_TIMEOUT_SECONDS = 2
 PREDECESSOR_TIMEOUT_SECONDS = 60.0
 
@@ -60,12 +54,15 @@ class EmbeddedServer:
     """The PostgreSQL server of one directory, as its keeper sees it.
 
     *settings* are added to those of ``embedded_cluster`` (tests switch fsync off). A method that cannot do
-    what it says raises ``EmbeddedServerError``.
+    what it says raises ``EmbeddedServerError``. `moved_from` is where the database was until just now, if it
+    had to be moved.
     """
 
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
         """Name the server of *directory*; nothing is created or started yet."""
-        self.files = ServerFiles(directory.resolve())
+        self._directory = directory.resolve()
+        self.files = ServerFiles(place(self._directory))
+        self.moved_from: Path | None = None
         self._settings = dict(settings or {})
         self._keeper: int | None = None
 
@@ -103,6 +100,8 @@ class EmbeddedServer:
             keeper = self._become_keeper(user)
             try:
                 self.files.empty_lock("borrowers", user)
+                if self.files.is_privileged():
+                    shut_down(self.files)
                 self._bring_up(user)
             except BaseException:
                 os.close(keeper)
@@ -138,12 +137,15 @@ class EmbeddedServer:
 
     def _prepare(self) -> ServerUser:
         """Find out who serves this directory, and create the folders that are missing."""
-        files = self.files
         if not Path("/proc/self/cmdline").exists():
             raise EmbeddedServerError(
                 "the embedded database needs Linux with /proc mounted: set database.url"
             )
-        user = choose_user(files.directory, files.owner())
+        user = choose_user(self._directory, self.files.owner())
+        before, existed = self.files, self.files.data.exists()
+        files = self.files = ServerFiles(reachable_place(self._directory, user))
+        if existed and files != before:
+            self.moved_from = before.directory
         try:
             files.make_folders(user)
         except OSError as error:
@@ -175,10 +177,13 @@ class EmbeddedServer:
     def _bring_up(self, user: ServerUser) -> None:
         """Make the server answer and have its database and its roles; the lock ``starting`` is held."""
         if not self._predecessor_answers():
-            user = with_access(user, self.files.directory, installation())
+            programs = reachable_programs(user)
             if not self.files.data.exists():
-                create_cluster(self.files, user)
-            launch(self.files, user, self._settings)
+                create_cluster(self.files, user, programs)
+            admit(self.files, user)
+            launch(self.files, user, programs, self._settings)
+        else:
+            admit(self.files, user)
         with closing(self._connect()) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))

