@@ -1,6 +1,7 @@
 """The supervisor's own commits, one a second: they find out whether the database keeps what we give it."""
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -32,8 +33,8 @@ class Heartbeat:
     `trouble` is what keeps the database from taking one, None while nothing does.
     """
 
-    def __init__(self, url: str) -> None:
-        """Name the database; nothing is committed yet."""
+    def __init__(self, url: Callable[[], str]) -> None:
+        """Name the database, whose URL may be known by its start only; nothing is committed yet."""
         self._pulse = Pulse(url)
         self._watchdog = Watchdog(_PATIENCE_SECONDS, self._pulse.cut)
         self._beats = 0

@@ -60,7 +60,7 @@ class Supervisor:
         self._workers = Workers(directory, rates, self._listening, beacon.descriptor)
         self._disconnector = Disconnector(settings.nas, settings.radius.listen)
         self._gauges = SupervisorGauges(self._workers, self._disconnector.outcomes)
-        self._heartbeat = Heartbeat(serving_url(settings))
+        self._heartbeat = Heartbeat(lambda: serving_url(settings))
         self._beacon = beacon
         self._stage: Reason | None = Reason("database", "starting", "the daemon has just begun")
         self._http = HttpServer(settings.http.listen, self._readiness, self._gauges, settings.http.hosts)

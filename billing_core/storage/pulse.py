@@ -1,5 +1,6 @@
 """A small row that is committed again and again: the proof that the database keeps what we give it."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 
@@ -61,8 +62,8 @@ def trouble_of(error: Exception) -> Trouble:
 class Pulse:
     """Commits the row on a connection of its own."""
 
-    def __init__(self, url: str) -> None:
-        """Name the database; nothing is opened yet."""
+    def __init__(self, url: Callable[[], str]) -> None:
+        """Name the database, whose URL may be known by its start only; nothing is opened yet."""
         self._url = url
         self._connection: Connection | None = None
 
@@ -73,7 +74,7 @@ class Pulse:
         """
         try:
             if self._connection is None:
-                self._connection = connect(self._url, application="radiusd pulse")
+                self._connection = connect(self._url(), application="radiusd pulse")
                 with translated(), self._connection.cursor() as cursor:
                     cursor.execute(_MAKE_ROOM)
             with translated(), self._connection.cursor() as cursor:

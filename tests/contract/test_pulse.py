@@ -22,7 +22,7 @@ def pulse_at(url: str) -> str:
 
 @pytest.mark.parametrize("with_room", [False, True])
 def test_each_beat_is_a_commit_of_one_row(migrated_url: str, with_room: bool) -> None:
-    pulse = Pulse(migrated_url)
+    pulse = Pulse(lambda: migrated_url)
     pulse.beat(with_room=with_room)
     first = pulse_at(migrated_url)
     pulse.beat(with_room=with_room)
@@ -32,7 +32,7 @@ def test_each_beat_is_a_commit_of_one_row(migrated_url: str, with_room: bool) ->
 
 
 def test_the_proof_of_room_leaves_nothing_behind(migrated_url: str) -> None:
-    pulse = Pulse(migrated_url)
+    pulse = Pulse(lambda: migrated_url)
     for _ in range(3):
         pulse.beat(with_room=True)
 
@@ -43,7 +43,7 @@ def test_the_proof_of_room_leaves_nothing_behind(migrated_url: str) -> None:
 
 
 def test_a_connection_that_was_ended_is_opened_anew(migrated_url: str) -> None:
-    pulse = Pulse(migrated_url)
+    pulse = Pulse(lambda: migrated_url)
     pulse.beat(with_room=False)
     pulse.cut()
     with pytest.raises(StorageDownError):
@@ -107,7 +107,7 @@ def test_a_server_that_lets_nobody_in_is_told_from_one_that_is_away(
     postgres_server: PostgresServer, migrated_url: str, changed: Callable[..., object], trouble: Trouble
 ) -> None:
     url = changed(make_url(migrated_url))
-    pulse = Pulse(str(url))
+    pulse = Pulse(lambda: str(url))
     with pytest.raises(StorageDownError) as caught:
         pulse.beat(with_room=False)
 
