@@ -1,6 +1,8 @@
 """One PostgreSQL server for a whole test run, and as many databases in it as tests ask for."""
 
 import itertools
+import os
+import pwd
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -65,10 +67,19 @@ def running_server() -> Iterator[PostgresServer]:
     server = EmbeddedServer(folder / "database", SETTINGS_FOR_TESTS)
     try:
         server.start()
+        _admit_to_every_role(server)
         yield PostgresServer(server)
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+def _admit_to_every_role(server: EmbeddedServer) -> None:
+    """Let us be the roles that tests create, too."""
+    with (server.files.data / "pg_ident.conf").open("a") as identities:
+        identities.write(f'radiusd "{pwd.getpwuid(os.geteuid()).pw_name}" all\n')
+    with closing(connect(server.url())) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_reload_conf()")
 
 
 def connect(url: str) -> psycopg2.extensions.connection:
