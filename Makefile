@@ -15,8 +15,9 @@ serve: $(VENV)/.serve
 # A file of tests runs in one process, so that its tests share what they share; as many files at once as
 # there are processors: `make test JOBS=1` runs one after the other.
 JOBS ?= auto
+TESTS ?= tests
 test: $(VENV)/.test
-	$(BIN)/pytest tests --ignore=tests/clients --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/pytest $(TESTS) --ignore=tests/clients --numprocesses $(JOBS) --dist loadfile
 
 test-clients: $(VENV)/.clients
 	$(BIN)/pytest tests/clients
