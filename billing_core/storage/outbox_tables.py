@@ -52,6 +52,7 @@ mail = Table(
     column_text("subject", nullable=True),
     column_text("body", nullable=True),
     column_text("error", nullable=True),
+    column_at("claimed_until"),
     comment="What waits to be sent, by email or to the webhook, and what was; it is written when it is sent.",
 )
 Index("mail_by_client", mail.c.client_id, mail.c.id)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import default
@@ -127,3 +127,31 @@ def http_server(context: ssl.SSLContext | None = None) -> Iterator[Posts]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def dripping(first: bytes) -> Iterator[int]:
+    """Run a server that says *first*, then an octet every 200 ms for ten seconds; give its port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    is_over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(first)
+            for _ in range(50):
+                if is_over.wait(0.2):
+                    return
+                connection.sendall(b"7")
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=[listening.accept()[0]], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        is_over.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ import trustme
 from billing_command import Billing
 from hypothesis import given
 from hypothesis import strategies as st
-from mail_servers import Mailbox, Posts, authenticator, http_server, smtp
+from mail_servers import Mailbox, Posts, authenticator, dripping, http_server, smtp
 from postgres import PostgresServer
 from served import REPOSITORY
 from sqlalchemy import Engine
@@ -30,7 +31,7 @@ from billing_core.admin.mail import mail_settings, outbox
 from billing_core.admin.mail.mail_settings import Mail
 from billing_core.admin.mail.mailer import Mailer, Pass, retry_pause
 from billing_core.admin.mail.outbox import Wanted
-from billing_core.admin.output import Record
+from billing_core.admin.output import CommandError, Record
 from billing_core.call_event import CallEvent, CallEventKind
 from billing_core.notice import Audience, Notice
 from billing_core.ports import Changes
@@ -75,8 +76,8 @@ class Post:
         return Mailer(self.billing.engine, mail_settings.load(self.directory))
 
     def send(self) -> Pass:
-        """Let what waits be due, and send it."""
-        self.billing.sql("UPDATE mail SET next_at = now() WHERE state = 'waiting'")
+        """Let what waits be due, and claims have ended, and send it."""
+        self.billing.sql("UPDATE mail SET next_at = now(), claimed_until = NULL WHERE state = 'waiting'")
         return self.mailer().run()
 
     def mails(self, **wanted: Any) -> list[Record]:
@@ -561,6 +562,73 @@ def test_a_webhook_that_is_away_or_not_trusted_loses_nothing(
     assert (untrusted.deferred, untrusted.sent) == (1, 0)
     assert (sent.sent, len(posts.bodies())) == (2, 2)
     assert (away.deferred, post.states()[0]) == (1, ("waiting", 1))
+
+
+HELLO = b"\x16\x03\x03\x00\xff\x02\x00\x00\xf0\x03\x03"  # TLS: the begin of a ServerHello.
+DRIPS = {
+    "the status of a webhook": ("http", b"HTTP/1.1 200 O"),
+    "the headers of a webhook": ("http", b"HTTP/1.1 200 OK\r\nX: "),
+    "the handshake of a webhook": ("https", HELLO),
+    "the greeting of a mail server": ("none", b"220-"),
+    "the reply of a mail server": ("none", b"220 hello\r\n250-"),
+    "the handshake of a mail server": ("tls", HELLO),
+}
+
+
+@pytest.mark.parametrize("what", DRIPS)
+def test_an_exchange_has_a_bound_as_a_whole_and_no_transaction_waits_for_it(post: Post, what: str) -> None:
+    way, first = DRIPS[what]
+    by_mail = way in ("none", "tls")
+    with dripping(first) as port:
+        if by_mail:
+            post.settings(port, f'tls = "{way}"')
+        else:
+            url = f"{way}://127.0.0.1:{port}/"
+            post.settings(webhook=f'\n[webhook]\nurl = "{url}"\ntimeout_seconds = 1\n')
+        post.warn(audience=Audience.CLIENT if by_mail else Audience.ADMIN)
+        done: list[Pass] = []
+        sending = threading.Thread(target=lambda: done.append(post.send()))
+        began = time.monotonic()
+        sending.start()
+        open_meanwhile = []
+        while sending.is_alive():
+            open_meanwhile += post.billing.sql(
+                "SELECT pid, query FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+                " AND state_change < clock_timestamp() - interval '300 milliseconds'"
+            )
+            time.sleep(0.1)
+        took = time.monotonic() - began
+
+    assert took < 5, "the server would have gone on for ten seconds"
+    assert open_meanwhile == []
+    assert [one.deferred for one in done] == [1]
+    assert "no answer in time" in next(iter(done[0].trouble.values()))
+
+
+def test_an_answer_that_was_given_counts_though_its_body_never_ends(post: Post) -> None:
+    post.warn(audience=Audience.ADMIN)
+    with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n") as port:
+        url = f"http://127.0.0.1:{port}/"
+        post.settings(webhook=f'\n[webhook]\nurl = "{url}"\ntimeout_seconds = 1\n')
+        began = time.monotonic()
+        done = post.send()
+
+    assert done.sent == 1
+    assert time.monotonic() - began < 5
+
+
+def test_a_mail_that_is_being_sent_is_not_sent_by_another_nor_queued_again(post: Post, box: Mailbox) -> None:
+    post.warn()
+    with post.billing.engine.begin() as connection:
+        claimed = outbox.take(connection, "email", claim_seconds=60)
+        assert claimed is not None
+
+    assert post.mailer().run() == Pass()
+    with pytest.raises(CommandError, match=f"mail {claimed.id} is being sent"):
+        post.retry(claimed.id)
+    post.billing.sql("UPDATE mail SET claimed_until = now() - interval '1 second'")
+    assert post.mailer().run().sent == 1, "who claimed it has died"
 
 
 # --- the history ------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The mailer: sends what waits in the outbox, and writes down what came of it.
 
-A mail is locked while it is sent and the outcome is committed with it, so of several mailers only one sends
-it. Should one die between the server's yes and its commit, the mail is sent again, under the same identity.
+A mail is claimed, sent outside any transaction, and its outcome is committed, so of several mailers only one
+sends it. Should one die between its claim and that commit, the mail is sent again when the claim has ended,
+under the same identity.
 """
 
 import json
@@ -22,6 +23,8 @@ from billing_core.admin.mail.outbox import Waiting
 from billing_core.admin.mail.smtp import SmtpSender
 from billing_core.admin.mail.webhook import WebhookSender
 from billing_core.admin.output import instant
+
+_MARGIN_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -56,6 +59,9 @@ class Mailer:
         self._chance = chance
         self._smtp = SmtpSender(settings.mail) if settings.mail.host is not None else None
         self._webhook = WebhookSender(settings.webhook) if settings.webhook.url is not None else None
+        # An exchange ends after its time-out; what comes before and after it takes the rest at most.
+        exchange_seconds = max(settings.mail.timeout_seconds, settings.webhook.timeout_seconds)
+        self._claim_seconds = exchange_seconds + _MARGIN_SECONDS
         self._templates = Templates(settings.mail.templates)
 
     @property
@@ -86,10 +92,11 @@ class Mailer:
     def _send_all(self, channel: str, done: Pass, is_stopping: Callable[[], bool]) -> None:
         while not is_stopping():
             with self._engine.begin() as connection:
-                found = outbox.take(connection, channel)
-                if found is None:
-                    return
-                attempt = self._mail(found) if channel == "email" else self._post(found)
+                found = outbox.take(connection, channel, self._claim_seconds)
+            if found is None:
+                return
+            attempt = self._mail(found) if channel == "email" else self._post(found)
+            with self._engine.begin() as connection:
                 self._note(connection, found, attempt, done)
             match attempt.outcome:
                 case Deferred(is_away=True):

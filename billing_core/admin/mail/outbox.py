@@ -68,7 +68,7 @@ class Wanted:
 
 def listed(connection: Connection, wanted: Wanted) -> Iterator[Record]:
     """Yield the mails that are *wanted*, the newest first. Raises CommandError for a client nobody knows."""
-    left_out = {"body", "facts"}
+    left_out = {"body", "facts", "claimed_until"}
     columns = [column for column in mail.columns if column.name not in left_out]
     statement = _mails(*columns).where(*_conditions(connection, wanted))
     for row in connection.execute(statement.order_by(mail.c.id.desc()).limit(wanted.limit)):
@@ -77,7 +77,8 @@ def listed(connection: Connection, wanted: Wanted) -> Iterator[Record]:
 
 def shown(connection: Connection, mail_id: int) -> Record:
     """Return everything about one mail; raise CommandError if there is none."""
-    row = connection.execute(_mails(*mail.columns).where(mail.c.id == mail_id)).first()
+    columns = [column for column in mail.columns if column.name != "claimed_until"]
+    row = connection.execute(_mails(*columns).where(mail.c.id == mail_id)).first()
     if row is None:
         raise _no_such(mail_id)
     return _record(row)
@@ -86,14 +87,19 @@ def shown(connection: Connection, mail_id: int) -> Record:
 def queue_again(connection: Connection, mail_id: int) -> Record:
     """Let a mail that failed, or that waits for its next attempt, be tried at once, and return it.
 
-    Raises CommandError when there is none, or when it was sent.
+    Raises CommandError when there is none, when it was sent, or while it is being sent.
     """
-    locked = select(mail.c.state, mail.c.done_at).where(mail.c.id == mail_id).with_for_update()
+    is_claimed = func.coalesce(mail.c.claimed_until > func.clock_timestamp(), False).label("is_claimed")
+    locked = select(mail.c.state, mail.c.done_at, is_claimed).where(mail.c.id == mail_id).with_for_update()
     row = connection.execute(locked).first()
     if row is None:
         raise _no_such(mail_id)
     if row.state == "sent":
         raise CommandError(f"mail {mail_id} was sent at {instant(row.done_at)}; nobody gets it twice")
+    if row.is_claimed:
+        raise CommandError(
+            f"mail {mail_id} is being sent; `billing mails show {mail_id}` tells what comes of it"
+        )
     again = {"state": "waiting", "attempts": 0, "next_at": func.now(), "done_at": None}
     connection.execute(update(mail).where(mail.c.id == mail_id).values(again))
     return shown(connection, mail_id)
@@ -148,7 +154,7 @@ def _of_client(connection: Connection, name: str) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A mail that is due, locked until the transaction ends; `company` is of the client as he is now.
+    """A mail that is due, claimed by who sends it; `company` is of the client as he is now.
 
     None is a client who is gone for good.
     """
@@ -195,8 +201,12 @@ def post_events(connection: Connection) -> int:
     return len(mails)
 
 
-def take(connection: Connection, channel: str) -> Waiting | None:
-    """Lock the mail of that channel that is due longest, past those that others are sending."""
+def take(connection: Connection, channel: str, claim_seconds: float) -> Waiting | None:
+    """Claim the mail of that channel that is due longest, past those that others are sending.
+
+    Commit before it is sent. The claim ends with `note`, or by itself should the sender die.
+    """
+    now = func.clock_timestamp()
     statement = (
         select(
             mail.c.id,
@@ -210,15 +220,20 @@ def take(connection: Connection, channel: str) -> Waiting | None:
         )
         .outerjoin(client, client.c.id == mail.c.client_id)
         .where(mail.c.state == "waiting", mail.c.channel == channel, mail.c.next_at <= func.now())
+        .where(or_(mail.c.claimed_until.is_(None), mail.c.claimed_until <= now))
         .order_by(mail.c.next_at, mail.c.id)
         .limit(1)
         .with_for_update(of=mail, skip_locked=True)
     )
     row = connection.execute(statement).first()
-    return None if row is None else Waiting(*row)
+    if row is None:
+        return None
+    claim = {"claimed_until": now + timedelta(seconds=claim_seconds)}
+    connection.execute(update(mail).where(mail.c.id == row.id).values(claim))
+    return Waiting(*row)
 
 
 def note(connection: Connection, mail_id: int, **values: object) -> None:
     """Write down what came of an attempt to send a mail."""
-    counted = {"attempts": mail.c.attempts + 1, **values}
+    counted = {"attempts": mail.c.attempts + 1, "claimed_until": None, **values}
     connection.execute(update(mail).where(mail.c.id == mail_id).values(counted))

@@ -1,6 +1,7 @@
 """Mails over SMTP: what they are made of, and what the server says to them."""
 
 import smtplib
+import socket
 import ssl
 from contextlib import suppress
 from datetime import datetime
@@ -11,6 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from billing_core.admin.mail.delivery import Deferred, Outcome, Refused, Sent, one_line
+from billing_core.admin.mail.line import Line
 from billing_core.admin.mail.mail_settings import Mail
 from billing_core.admin.mail.mail_templates import Letter
 
@@ -29,6 +31,7 @@ class SmtpSender:
         self._settings = settings
         self._host = settings.host
         self._from = settings.from_address
+        self._line = Line(settings.timeout_seconds)
         self._server: smtplib.SMTP | None = None
 
     def send(self, letter: Letter, recipient: str, identity: str, written_at: datetime) -> Outcome:
@@ -37,11 +40,15 @@ class SmtpSender:
             message = self._message(letter, recipient, identity, written_at)
         except (ValueError, MessageError) as error:
             return Refused(f"no mail can be made of it: {one_line(str(error))}")
+        with self._line.exchange():
+            return self._hand_over(message, recipient)
+
+    def _hand_over(self, message: EmailMessage, recipient: str) -> Outcome:
         try:
             server = self._connected()
         except (smtplib.SMTPException, OSError) as error:
             self._close()
-            return Deferred(f"{self._place} takes no mail: {_words(error)}", is_away=True)
+            return Deferred(f"{self._place} takes no mail: {self._words(error)}", is_away=True)
         try:
             server.send_message(message, self._from.addr_spec, [recipient])
         except smtplib.SMTPRecipientsRefused as error:
@@ -50,13 +57,13 @@ class SmtpSender:
             return self._answered(error.smtp_code, error.smtp_error)
         except (smtplib.SMTPException, OSError) as error:
             self._close()
-            return Deferred(f"{self._place} was lost: {_words(error)}", is_away=True)
+            return Deferred(f"{self._place} was lost: {self._words(error)}", is_away=True)
         return Sent()
 
     def quit(self) -> None:
         """Take leave of the server, if there is a connection."""
         if self._server is not None:
-            with suppress(smtplib.SMTPException, OSError):
+            with suppress(smtplib.SMTPException, OSError), self._line.exchange():
                 self._server.quit()
             self._close()
 
@@ -64,6 +71,7 @@ class SmtpSender:
         if self._server is not None:
             self._server.close()
             self._server = None
+            self._line.close()
 
     @property
     def _place(self) -> str:
@@ -80,19 +88,28 @@ class SmtpSender:
         """Return the connection; the server has proven who it is before a password is sent."""
         if self._server is not None:
             return self._server
-        settings, port, timeout = self._settings, self._settings.port, self._settings.timeout_seconds
-        if settings.tls == "none":
-            self._server = smtplib.SMTP(self._host, port, timeout=timeout)
-        else:
-            context = ssl.create_default_context(cafile=settings.authorities)
-            if settings.tls == "tls":
-                self._server = smtplib.SMTP_SSL(self._host, port, timeout=timeout, context=context)
-            else:
-                self._server = smtplib.SMTP(self._host, port, timeout=timeout)
-                self._server.starttls(context=context)
+        settings = self._settings
+        context = ssl.create_default_context(cafile=settings.authorities)
+        server = self._server = _Smtp(self._line, context if settings.tls == "tls" else None)
+        server.connect(self._host, settings.port)
+        if settings.tls == "starttls":
+            server.starttls(context=context)
         if settings.login is not None:
-            self._server.login(*settings.login)
-        return self._server
+            server.login(*settings.login)
+        return server
+
+    def _words(self, error: Exception) -> str:
+        """Return what went wrong, in words also where Python has none."""
+        if self._line.was_cut:
+            return "no answer in time"
+        match error:
+            case smtplib.SMTPResponseException():
+                return f"{error.smtp_code} {one_line(error.smtp_error)}"
+            case TimeoutError():
+                return "no answer in time"
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted: {error.verify_message}"
+        return one_line(str(error)) or type(error).__name__
 
     def _message(self, letter: Letter, recipient: str, identity: str, written_at: datetime) -> EmailMessage:
         """Raise ValueError for what would break out of its header."""
@@ -107,13 +124,16 @@ class SmtpSender:
         return message
 
 
-def _words(error: Exception) -> str:
-    """Return what went wrong, in words also where Python has none."""
-    match error:
-        case smtplib.SMTPResponseException():
-            return f"{error.smtp_code} {one_line(error.smtp_error)}"
-        case TimeoutError():
-            return "no answer in time"
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted: {error.verify_message}"
-    return one_line(str(error)) or type(error).__name__
+class _Smtp(smtplib.SMTP):
+    """Talks over a line of ours, by TLS from the first octet when there is a context."""
+
+    def __init__(self, line: Line, context: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._line = line
+        self._context = context
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        # starttls looks for the server's name here.
+        self._host = host
+        opened = self._line.open((host, port))
+        return opened if self._context is None else self._context.wrap_socket(opened, server_hostname=host)

@@ -7,6 +7,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from billing_core.admin.mail.delivery import Deferred, Outcome, Refused, Sent, one_line
+from billing_core.admin.mail.line import Line
 from billing_core.admin.mail.mail_settings import Webhook
 
 SIGNATURE = "X-Billing-Signature"
@@ -27,6 +28,7 @@ class WebhookSender:
         assert settings.url is not None
         self._settings = settings
         self._parts = urlsplit(settings.url)
+        self._line = Line(settings.timeout_seconds)
 
     @property
     def recipient(self) -> str:
@@ -42,22 +44,30 @@ class WebhookSender:
         path = self._parts._replace(scheme="", netloc="").geturl() or "/"
         connection = self._connection()
         try:
-            connection.request("POST", path, octets, headers)
-            answer = connection.getresponse()
-            told = one_line(answer.read(_ANSWER_OCTETS))
+            with self._line.exchange():
+                connection.request("POST", path, octets, headers)
+                answer = connection.getresponse()
+                if self._line.was_cut:
+                    raise TimeoutError  # Half a status line passes for a whole one.
+                told = one_line(answer.read(_ANSWER_OCTETS))
         except (http.client.HTTPException, OSError) as error:
-            why = "no answer in time" if isinstance(error, TimeoutError) else one_line(str(error))
+            is_late = self._line.was_cut or isinstance(error, TimeoutError)
+            why = "no answer in time" if is_late else one_line(str(error))
             return Deferred(f"{self.recipient}: {why or type(error).__name__}", is_away=True)
         finally:
             connection.close()
+            self._line.close()
         reason = f"{self.recipient} answers {answer.status} {told or answer.reason}"
         if 200 <= answer.status < 300:
             return Sent()
         return Refused(reason) if answer.status in _REFUSALS else Deferred(reason)
 
     def _connection(self) -> http.client.HTTPConnection:
-        host, port, timeout = self._parts.hostname or "", self._parts.port, self._settings.timeout_seconds
+        host, port = self._parts.hostname or "", self._parts.port
         if self._parts.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=timeout)
-        context = ssl.create_default_context(cafile=self._settings.authorities)
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+            connection = http.client.HTTPConnection(host, port)
+        else:
+            context = ssl.create_default_context(cafile=self._settings.authorities)
+            connection = http.client.HTTPSConnection(host, port, context=context)
+        connection._create_connection = self._line.open  # type: ignore[attr-defined]
+        return connection
