@@ -3,9 +3,7 @@
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -28,6 +26,7 @@ from radiusd import clock, codec, config, machine
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
 from radiusd.radsec import TlsError
+from radiusd.scratch import scratch_folder
 from radiusd.sockets import PortTakenError
 from radiusd.trial import TrialError, place
 from radiusd.wire import Code
@@ -84,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     machine.check(settings, clock.now())
-    folder = Path(tempfile.mkdtemp(prefix="radiusd-"))
+    with scratch_folder() as folder:
+        return _serve_in(folder, arguments.config, settings)
+
+
+def _serve_in(folder: Path, directory: Path, settings: config.Config) -> int:
     # prometheus_client looks for this when it is imported, and so do the workers.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_new(folder / "metrics"))
     from radiusd import logs
@@ -93,12 +96,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     logs.configure(settings.log.level, settings.log.format)
     try:
-        Supervisor(arguments.config, settings, _new(folder / "rates")).run()
+        Supervisor(directory, settings, _new(folder / "rates")).run()
     except HttpPortError as error:
         _err.print(visible_lines(f"radiusd: {error}"), markup=False)
         return 1
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

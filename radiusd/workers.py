@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from radiusd import clock
 from radiusd.listening import Listening
 from radiusd.readiness import Reason
+from radiusd.scratch import SLOT
 from radiusd.sockets import Listener
 from radiusd.wire import Port
 
@@ -29,12 +30,19 @@ class WorkerProcess:
     """One worker as its supervisor sees it."""
 
     def __init__(
-        self, directory: Path, rates: Path, listeners: list[Listener], streams: list[Socket], beacon: int
+        self,
+        slot: int,
+        directory: Path,
+        rates: Path,
+        listeners: list[Listener],
+        streams: list[Socket],
+        beacon: int,
     ) -> None:
-        """Execute a worker that serves these; no connection crosses, only sockets, pipes and *beacon*.
+        """Execute the worker *slot* for these; no connection crosses, only sockets, pipes and *beacon*.
 
         Raises OSError where the machine can't start another process.
         """
+        self._slot = slot
         self.started_at = clock.monotonic_seconds()
         self.is_ready = False
         (self._status, status), (lifeline, self._lifeline) = _pipes()
@@ -52,7 +60,11 @@ class WorkerProcess:
         command += ["--status", str(status), "--lifeline", str(lifeline), "--beacon", str(beacon)]
         descriptors = [descriptor for group in (*sockets.values(), radsec) for descriptor in group]
         try:
-            self._process = subprocess.Popen(command, pass_fds=(*descriptors, status, lifeline, beacon))
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=(*descriptors, status, lifeline, beacon),
+                env={**os.environ, SLOT: f"worker{slot}"},
+            )
         except OSError:
             os.close(self._status)
             os.close(self._lifeline)
@@ -85,10 +97,10 @@ class WorkerProcess:
             self._process.wait()
 
     def close(self) -> None:
-        """Give back the pipes and the metric files of an ended worker."""
+        """Give back the pipes of an ended worker, and what it alone measured."""
         os.close(self._status)
         os.close(self._lifeline)
-        mark_process_dead(self.pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(f"worker{self._slot}")  # type: ignore[no-untyped-call]
 
     def _hear(self) -> None:
         try:
@@ -164,7 +176,9 @@ class Workers:
         """Execute a worker; where the machine can't, say so once, and try again in a second."""
         groups, streams = self._listening.groups, self._listening.streams
         try:
-            process = WorkerProcess(self._directory, self._rates, groups[index], streams[index], self._beacon)
+            process = WorkerProcess(
+                index, self._directory, self._rates, groups[index], streams[index], self._beacon
+            )
         except (OSError, MemoryError) as error:
             if self._refusal is None:
                 log.error("worker_not_started", worker=index, reason=str(error), cure=_NO_PROCESS)

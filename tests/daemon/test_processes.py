@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from daemon_process import Daemon, StartDaemon, eventually, is_running, locked_balance
 from daemon_world import nas
@@ -145,18 +146,23 @@ def test_a_worker_that_dies_is_replaced_and_what_was_sent_meanwhile_is_answered_
     assert [line["pid"] for line in daemon.lines("worker_died")] == [worker]
 
 
-def test_counters_outlive_the_worker_that_counted(start_daemon: StartDaemon) -> None:
+def test_counters_outlive_the_workers_that_counted_and_no_files_pile_up(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
+    counted, files = [], []
     with daemon.switch() as switch:
-        switch.ask(switch.access(call=new_call()))
-        before = daemon.settled_sample(switch)
-        os.kill(daemon.workers()[0], signal.SIGKILL)
-        switch.insist(switch.access(call=new_call()))
-        assert eventually(daemon.is_ready)
-        after = daemon.settled_sample(switch)
+        for _ in range(4):
+            switch.insist(switch.access(call=new_call()))
+            assert eventually(daemon.is_ready)
+            counted.append(daemon.settled_sample(switch).sum("radiusd_turn_requests_sum"))
+            [worker] = daemon.workers()
+            environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
+            [folder] = [text for text in environment if text.startswith("PROMETHEUS_MULTIPROC_DIR=")]
+            files.append(sorted(os.listdir(folder.partition("=")[2])))
+            os.kill(worker, signal.SIGKILL)
+            assert eventually(lambda killed=worker: killed not in daemon.workers() and daemon.is_ready())
 
-    counted = [sample.sum("radiusd_turn_requests_sum") for sample in (before, after)]
-    assert counted == [1, 2]
+    assert counted == [1, 2, 3, 4]
+    assert files == [files[0]] * 4
 
 
 def test_a_retransmission_to_a_worker_that_was_replaced_has_one_effect_p_067(

@@ -22,7 +22,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
     monkeypatch.setattr(resource, "setrlimit", found.__setitem__)
     monkeypatch.setattr(clock, "now", lambda: NOW)
     # The first thing that the daemon makes.
-    monkeypatch.setattr("radiusd.cli.tempfile.mkdtemp", lambda prefix: pytest.fail("the daemon began"))
+    monkeypatch.setattr("radiusd.scratch.tempfile.mkdtemp", lambda prefix: pytest.fail("the daemon began"))
     return found
 
 
