@@ -102,6 +102,7 @@ class Limits(Section):
     silence_margin_seconds: Margin = _CALLS.silence_margin_seconds
     overrun_slack_seconds: Margin = _CALLS.overrun_slack_seconds
     sweep_seconds: Seconds = 10
+    keep_refusals_days: Annotated[int, Field(ge=1, le=36_500)] = 90
 
     @property
     def calls(self) -> CallLimits:

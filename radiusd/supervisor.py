@@ -21,6 +21,7 @@ from billing_core.storage.low_balances import LowBalances
 from billing_core.storage.pulse import trouble_of
 from billing_core.storage.schema import extend, prepare
 from radiusd import clock, config
+from radiusd.ageing import remove_old
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
 from radiusd.disconnect import Disconnector
@@ -86,6 +87,7 @@ class Supervisor:
                 threading.Thread(target=self._measure, name="gauges", daemon=True).start()
                 threading.Thread(target=self._look_at_balances, name="notices", daemon=True).start()
                 threading.Thread(target=self._extend, name="months", daemon=True).start()
+                threading.Thread(target=self._remove_old, name="ageing", daemon=True).start()
                 threading.Thread(target=self._end_calls, name="disconnects", daemon=True).start()
                 self._watch()
         finally:
@@ -203,6 +205,11 @@ class Supervisor:
             else:
                 log.info("months", made=made)
             self._stopping.wait(_MONTHS_SECONDS)
+
+    def _remove_old(self) -> None:
+        """Remove what is kept for a while only."""
+        days = self._settings.limits.keep_refusals_days
+        remove_old(serving_url(self._settings), days, self._stopping)
 
     def _look_at_balances(self) -> None:
         """Soon after definitions have changed, and now and then, tell of balances that they made low."""
