@@ -3,7 +3,6 @@
 import itertools
 import os
 import pwd
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -60,18 +59,24 @@ def drop_later_months(url: str) -> None:
 
 
 @contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that PostgreSQL's user passes where root tests; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(prefix="billing-tests-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
 def running_server() -> Iterator[PostgresServer]:
     """Start a server in a private folder; on leaving, stop it and remove the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-tests-"))
-    folder.chmod(0o755)  # Where root tests, PostgreSQL's user passes it.
-    server = EmbeddedServer(folder / "database", SETTINGS_FOR_TESTS)
-    try:
-        server.start()
-        _admit_to_every_role(server)
-        yield PostgresServer(server)
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with open_folder() as folder:
+        server = EmbeddedServer(folder / "database", SETTINGS_FOR_TESTS)
+        try:
+            server.start()
+            _admit_to_every_role(server)
+            yield PostgresServer(server)
+        finally:
+            server.stop()
 
 
 def _admit_to_every_role(server: EmbeddedServer) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from billing_command import Billing
+from postgres import open_folder
 
 from billing_core.admin.cli import command, main
 from billing_core.admin.command_line import SUBCOMMANDS
@@ -170,13 +171,13 @@ def test_other_tables_of_the_daemons_file_do_not_matter(billing: Billing) -> Non
     assert billing("clients", "list").code == 0
 
 
-def test_the_embedded_database_is_started_for_the_while(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "radiusd.toml").write_text('[database]\ndirectory = "data"\n', encoding="utf-8")
-    (tmp_path / "billing.toml").write_text('[[client]]\nname = "A"\ncurrency = "EUR"\n', encoding="utf-8")
+def test_the_embedded_database_is_started_for_the_while(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_folder() as folder:
+        (folder / "radiusd.toml").write_text('[database]\ndirectory = "data"\n', encoding="utf-8")
+        (folder / "billing.toml").write_text('[[client]]\nname = "A"\ncurrency = "EUR"\n', encoding="utf-8")
 
-    assert main(["--config", str(tmp_path), "apply", str(tmp_path / "billing.toml")]) == 0
-    assert main(["--config", str(tmp_path), "payment", "A", "5"]) == 0
-    assert main(["--config", str(tmp_path), "verify"]) == 0
-    assert not list((tmp_path / "data").rglob("postmaster.pid"))
+        assert main(["--config", str(folder), "apply", str(folder / "billing.toml")]) == 0
+        assert main(["--config", str(folder), "payment", "A", "5"]) == 0
+        assert main(["--config", str(folder), "verify"]) == 0
+        assert (folder / "data" / "data" / "PG_VERSION").exists()
+        assert not list((folder / "data").rglob("postmaster.pid"))

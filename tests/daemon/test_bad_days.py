@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from daemon_process import RADIUSD, Billing, Daemon, Settings, StartDaemon, await_ready, eventually
 from daemon_world import DEFINITIONS, RATES
-from postgres import connect
+from postgres import connect, open_folder
 from radius_switch import STOP, new_call
 from sqlalchemy.engine import make_url
 
@@ -88,26 +88,27 @@ def test_a_database_that_takes_nothing_is_found_out_without_traffic(start_daemon
 
 
 @pytest.fixture
-def on_a_small_disk(tmp_path: Path) -> Iterator[Daemon]:
+def on_a_small_disk() -> Iterator[Daemon]:
     """Give a daemon whose embedded database has a small disk of its own, which only the daemon sees."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    settings = Settings("")
-    text = settings.text().replace('url = ""', f'directory = "{disk}/postgres"')
-    text = text.replace("apply_on_start = []", "")
-    for name, content in {**RATES, "billing.toml": DEFINITIONS, "radiusd.toml": text}.items():
-        (tmp_path / name).write_text(content, encoding="utf-8")
-    script = 'mount -t tmpfs -o "size=$1,mode=755" none "$2" && shift 2 && exec "$@"'
-    mounting = ["unshare", "--mount", "sh", "-c", script, "sh", str(_DISK_OCTETS), str(disk)]
-    with (tmp_path / "stderr.txt").open("ab") as stderr:
-        process = subprocess.Popen(
-            [*mounting, str(RADIUSD), "serve", "--config", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
-    daemon = Daemon(process, tmp_path, settings, *await_ready(process, tmp_path), Billing(tmp_path))
-    yield daemon
-    assert daemon.stop() == 0
+    with open_folder() as folder:
+        disk = folder / "disk"
+        disk.mkdir()
+        settings = Settings("")
+        text = settings.text().replace('url = ""', f'directory = "{disk}/postgres"')
+        text = text.replace("apply_on_start = []", "")
+        for name, content in {**RATES, "billing.toml": DEFINITIONS, "radiusd.toml": text}.items():
+            (folder / name).write_text(content, encoding="utf-8")
+        script = 'mount -t tmpfs -o "size=$1,mode=755" none "$2" && shift 2 && exec "$@"'
+        mounting = ["unshare", "--mount", "sh", "-c", script, "sh", str(_DISK_OCTETS), str(disk)]
+        with (folder / "stderr.txt").open("ab") as stderr:
+            process = subprocess.Popen(
+                [*mounting, str(RADIUSD), "serve", "--config", str(folder)],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        daemon = Daemon(process, folder, settings, *await_ready(process, folder), Billing(folder))
+        yield daemon
+        assert daemon.stop() == 0
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from postgres import PostgresServer, connect
+from postgres import PostgresServer, connect, open_folder
 
 from billing_core.storage import embedded, embedded_place, embedded_user
 from billing_core.storage.embedded import EmbeddedServer, EmbeddedServerError, borrow
@@ -62,14 +61,6 @@ def prepared() -> Iterator[Path]:
         server.start()
         server.stop()
         yield folder / "database"
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """Give a folder that PostgreSQL's user passes where root tests; pytest's own are closed."""
-    with tempfile.TemporaryDirectory(prefix="billing-tests-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 @pytest.fixture
