@@ -20,6 +20,7 @@ _IPV4_INFO = struct.Struct("=I4s4s")
 _IPV6_INFO = struct.Struct("=16sI")
 _ANCILLARY_OCTETS = socket.CMSG_SPACE(_IPV6_INFO.size)
 _BACKLOG = 1024
+_SILENCE_SECONDS = 1
 _RECEIVE_BUFFER_OCTETS = 8 * 1024 * 1024
 
 Ancillary = list[tuple[int, int, bytes]]
@@ -117,6 +118,9 @@ def stream(address: str, port: int) -> socket.socket:
         # Connections that ended lately must not keep a restart from its port.
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Clients speak first (RFC 8446 section 2): one that says nothing stays with the kernel for a moment,
+        # so that a crowd that only connects can't push out one whose first words are still on the way.
+        shared.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENCE_SECONDS)
         shared.setblocking(False)
         shared.bind((address, port))
         # A crowd that connects at once must not fill the queue: whom the kernel drops waits for a second.
