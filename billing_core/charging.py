@@ -33,6 +33,7 @@ from billing_core.ports import (
 from billing_core.proof import ProofId
 from billing_core.questions import authenticated, authorized, proof_id
 from billing_core.records import Recorded, payer, recorded
+from billing_core.refusals import NamelessRefusals
 from billing_core.report import Report
 from billing_core.session import Session
 
@@ -142,6 +143,7 @@ class Charging:
         self._catalogue = catalogue
         self._refresh = refresh
         self._is_behind = False
+        self._nameless = NamelessRefusals()
         self.limits = limits
 
     def handle(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
@@ -187,7 +189,10 @@ class Charging:
         with self._storage.turn() as turn:
             books = self._gather(turn, prepared, demands, now)
             outcomes = [self._decide(books, item, now) for item in prepared]
+            books.changes.refusals, nameless = self._nameless.bound(books.changes.refusals, now)
             turn.record(books.changes)
+        # Not before it is committed: a turn that starts over has kept nothing.
+        self._nameless = nameless
         return outcomes
 
     def _gather(self, turn: Turn, prepared: Sequence[_Prepared], demands: _Demands, now: datetime) -> Books:

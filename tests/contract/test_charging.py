@@ -18,6 +18,7 @@ from billing_core.authorization import Authorized, Denied
 from billing_core.charging import Charging, Outcome, Recorded, Request
 from billing_core.denial import Denial
 from billing_core.ports import DataRefusedError, Reboot, Storage, StorageDownError, Turn
+from billing_core.refusals import KEPT_A_MINUTE
 from billing_core.report import Kind, Report
 from billing_core.session import Leg
 from billing_core.session import State as Phase
@@ -855,3 +856,25 @@ def test_days_later_is_still_the_same_leg_when_the_record_says_so(calls):
 
     assert replayed.is_duplicate
     assert calls.money() == cents(940)
+
+
+# --- refusals ---------------------------------------------------------------------------------------
+
+
+def test_a_flood_of_refusals_that_name_nobody_is_counted_and_none_of_a_client_is_left_out(calls):
+    many = KEPT_A_MINUTE + 20
+    strange = [request(f"strange-{number}", name="nobody", ip="203.0.113.9") for number in range(many)]
+    wrong = [request(f"wrong-{number}", credential=Password("guess")) for number in range(many)]
+
+    calls.send(*strange, *wrong)
+    calls.send(*strange, now=at(30))
+    told = calls.send(request("later", name="nobody", ip="203.0.113.9"), now=at(61))
+
+    nameless = [refusal for refusal in calls.state.refusals if refusal.client_id is None]
+    assert [refusal.call_id for refusal in nameless] == [
+        *(f"strange-{number}" for number in range(KEPT_A_MINUTE)),
+        "later",
+    ]
+    assert f'"left_out":{20 + many}' in nameless[-1].facts.replace(" ", "")
+    assert len(calls.state.refusals) - len(nameless) == many
+    assert told.reason is Denial.UNKNOWN_ACCOUNT

@@ -69,6 +69,8 @@ def _refusal(refusal: Record) -> Iterator[str]:
     yield _line(refusal["at"], f"refused, {reason}: {DENIALS[reason]}", refusal)
     if "because" in facts:
         yield f"  because: {readable(facts['because'])}"
+    if "left_out" in facts:
+        yield f"  {facts['left_out']} more that named nobody were only counted in an earlier minute"
     if refusal["account"] is None:
         seen = {"name": facts.get("name"), "ip": facts.get("ip"), "calling": refusal["calling"]}
         yield "  asked by: " + ", ".join(f"{key} {readable(value)}" for key, value in seen.items() if value)
