@@ -26,11 +26,12 @@ _TUNNEL = range(9, 15)
 
 
 class Waiting(NamedTuple):
-    """A request of this turn and how to answer it."""
+    """A request of this turn, how to answer it, and when it came, by the monotonic clock."""
 
     received: Received
     listener: Door
     datagram: Datagram
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,6 @@ class _Held:
     due: float
     waiting: Waiting
     outcome: Outcome
-    began: float
 
 
 class Answers:
@@ -63,14 +63,12 @@ class Answers:
         self._sequences = Sequences()
         self._held: deque[_Held] = deque()
 
-    def give(
-        self, waiting: Waiting, outcome: Outcome | DropReason, ended: float, began: float, timestamp: str
-    ) -> None:
-        """Answer a request that was taken at *began* and decided at *ended*, at once or after the delay."""
+    def give(self, waiting: Waiting, outcome: Outcome | DropReason, ended: float, timestamp: str) -> None:
+        """Answer a request that was decided at *ended*, at once or after the delay."""
         if self._is_to_wait(outcome):
-            self._held.append(_Held(ended + self._reject_delay_seconds, waiting, outcome, began))
+            self._held.append(_Held(ended + self._reject_delay_seconds, waiting, outcome))
         else:
-            self._answer(waiting, outcome, ended, began, timestamp)
+            self._answer(waiting, outcome, ended, timestamp)
 
     def _is_to_wait(self, outcome: Outcome | DropReason) -> TypeGuard[Outcome]:
         """Tell whether an answer is held back: only a wrong proof's, since calls wait for all others."""
@@ -84,11 +82,9 @@ class Answers:
         timestamp = logs.timestamp(clock.now())
         while self._held and self._held[0].due <= now:
             held = self._held.popleft()
-            self._answer(held.waiting, held.outcome, clock.monotonic_seconds(), held.began, timestamp)
+            self._answer(held.waiting, held.outcome, clock.monotonic_seconds(), timestamp)
 
-    def _answer(
-        self, waiting: Waiting, outcome: Outcome | DropReason, ended: float, began: float, timestamp: str
-    ) -> None:
+    def _answer(self, waiting: Waiting, outcome: Outcome | DropReason, ended: float, timestamp: str) -> None:
         received, nas = waiting.received, waiting.received.nas.name
         if isinstance(outcome, DropReason):
             self._protocol.forget(received)
@@ -100,12 +96,12 @@ class Answers:
         else:
             waiting.listener.send(reply[1], waiting.datagram)
             self._tally["replies", nas, reply[0].name.lower()] += 1
-            self._metrics.replied(KINDS[received.frame.code], ended - began)
+            self._metrics.replied(KINDS[received.frame.code], ended - waiting.at)
         denial = denial_of(outcome)
         if denial is not None:
             self._tally["denials", nas, denial.value] += 1
             self._metrics.rate_missed(1 if denial is Denial.NO_RATE else 0)
-        event, facts = canonical_line(received, outcome, reply, waiting.datagram.source, ended - began)
+        event, facts = canonical_line(received, outcome, reply, waiting.datagram.source, ended - waiting.at)
         if facts.get("duplicate"):
             self._tally["duplicates", nas, "record"] += 1
         self._count_record(received)

@@ -9,6 +9,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def nanoseconds() -> int:
+    """Return the time of day as the kernel writes it on datagrams."""
+    return time.time_ns()
+
+
 def monotonic_seconds() -> float:
     """Return the seconds of a clock that nobody sets."""
     return time.monotonic()

@@ -8,6 +8,8 @@ import gc
 import os
 import signal
 import socket
+from collections import Counter as Tally
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -21,6 +23,7 @@ from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep
 from radiusd import config, logs, sockets
+from radiusd.answers import Answers
 from radiusd.config import Config
 from radiusd.database import serving_url
 from radiusd.duplicates import DuplicateCache
@@ -28,6 +31,7 @@ from radiusd.metrics import Metrics
 from radiusd.protocol import Protocol
 from radiusd.radsec import Acceptor, configured_context
 from radiusd.readiness import Beacon
+from radiusd.reception import Reception
 from radiusd.wire import Port
 from radiusd.worker import Worker
 
@@ -45,10 +49,14 @@ class Service:
         listeners: list[sockets.Listener],
         acceptors: list[Acceptor],
         sink: logs.LineSink,
+        signals: Sequence[int],
         status: int,
         beacon: Beacon,
     ) -> None:
-        """Build a worker for *settings*, which were read from *directory*; *rates* is for compiled rates."""
+        """Build a worker for *settings*, which were read from *directory*; *rates* is for compiled rates.
+
+        *signals* are descriptors that wake it.
+        """
         self._directory = directory
         catalogue = Catalogue()
         limits = settings.limits.calls
@@ -60,21 +68,27 @@ class Service:
         self._protocol = Protocol(settings.nas, DuplicateCache())
         self._charging = Charging(self.storage, catalogue, limits, self._take_over_definitions)
         self._sweep = Sweep(self.storage.turn, catalogue, limits, self._on_silence)
+        metrics, tally = Metrics(), Tally[tuple[str, str, str]]()
         self.worker = Worker(
-            listeners,
-            self._protocol,
+            Reception(
+                listeners, acceptors, signals, self._protocol, metrics, tally, settings.radius.batch_max
+            ),
+            Answers(
+                self._protocol,
+                metrics,
+                logs.RequestLog(sink, settings.log),
+                tally,
+                settings.radius.reject_delay_seconds,
+            ),
             self.storage,
             self.reader,
             self._charging,
             self._sweep,
-            Metrics(),
-            logs.RequestLog(sink, settings.log),
-            batch_max=settings.radius.batch_max,
+            metrics,
+            tally,
             sweep_seconds=settings.limits.sweep_seconds,
             status=status,
             beacon=beacon,
-            acceptors=acceptors,
-            reject_delay_seconds=settings.radius.reject_delay_seconds,
         )
 
     def load_catalogue(self) -> None:
@@ -122,6 +136,7 @@ def main() -> None:
         for descriptor in descriptors
     ]
     acceptors = _acceptors(settings, arguments.radsec)
+    wake = _wake_descriptor()
     service = Service(
         arguments.config,
         arguments.rates,
@@ -129,12 +144,13 @@ def main() -> None:
         listeners,
         acceptors,
         sink,
+        (wake, arguments.lifeline),
         arguments.status,
         Beacon(arguments.beacon),
     )
-    wake = _on_signals(service)
+    _obey_signals(service)
     service.load_catalogue()
-    service.worker.run([wake, arguments.lifeline])
+    service.worker.run(wake, arguments.lifeline)
     service.reader.close()
     service.storage.close()
 
@@ -162,16 +178,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _on_signals(service: Service) -> int:
-    """Take note of TERM and HUP, to be obeyed between turns; return what becomes readable then."""
+def _wake_descriptor() -> int:
+    """Return what becomes readable when a signal comes."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
+
+
+def _obey_signals(service: Service) -> None:
+    """Take note of TERM and HUP, to be obeyed between turns."""
     signal.signal(signal.SIGTERM, lambda *_: service.worker.stop())
     signal.signal(signal.SIGHUP, lambda *_: service.worker.between_turns(service.reload))
     # Ctrl-C reaches the whole terminal; the supervisor is the one who ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return reading
 
 
 if __name__ == "__main__":

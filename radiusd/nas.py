@@ -46,6 +46,8 @@ class Nas:
     """The name of the NAS that is the same switch; what concerns its calls is then as there."""
     numbers_change: bool = False
     overrun: str = "hold"
+    patience_seconds: float = 2.0
+    """How long it waits for an answer before it goes on to its next server."""
     unheard_seconds: int | None = None
     auth_port: int | None = None
     acct_port: int | None = None

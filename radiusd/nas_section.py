@@ -77,6 +77,7 @@ class NasSection(DialectSettings):
     unheard_seconds: Seconds | None = None
     disconnect: Annotated[Endpoint, written(read_disconnect)] | None = None
     on_silence: Annotated[str, words("charge_known", "charge_granted")] | None = None
+    patience_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)] | None = None
     overrun: Annotated[str, words("hold", "charge")] | None = None
     numbers_change: bool | None = None
     timezone: Annotated[Timezone, AfterValidator(ZoneInfo)] | None = None

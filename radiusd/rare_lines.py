@@ -22,6 +22,9 @@ _ADVICE: dict[DropReason | Suspicion, str] = {
     DropReason.BAD_AUTHENTICATOR: _COMPARE_SECRETS,
     DropReason.BAD_MA: _COMPARE_SECRETS,
     DropReason.STATUS_DISABLED: "make the switch send none, or set status_server = true for this NAS",
+    DropReason.STALE: "more is asked than can be decided, so questions older than patience_seconds of this"
+    " NAS are dropped unread: add workers or processors",
+    DropReason.OVERLOAD: "more comes than can be kept waiting: add workers or processors",
     Suspicion.SECRET_MISMATCH: _COMPARE_SECRETS,
     Suspicion.FOREIGN_REALM: "add the realm to realms of this NAS, if its callers may come by this switch",
     Suspicion.THOUSANDFOLD: 'set duration_unit = "ms" for this NAS, if it counts durations in milliseconds',

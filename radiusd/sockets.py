@@ -18,7 +18,12 @@ from radiusd.wire import PACKET_OCTETS_MAX, Port
 _IP_PKTINFO = 8
 _IPV4_INFO = struct.Struct("=I4s4s")
 _IPV6_INFO = struct.Struct("=16sI")
-_ANCILLARY_OCTETS = socket.CMSG_SPACE(_IPV6_INFO.size)
+# Nor these (asm-generic/socket.h); socket(7) tells what they add to a datagram.
+_SO_TIMESTAMPNS = 35
+_SO_RXQ_OVFL = 40
+_TIMESTAMP = struct.Struct("=qq")
+_LOST = struct.Struct("=I")
+_ANCILLARY_OCTETS = sum(socket.CMSG_SPACE(part.size) for part in (_IPV6_INFO, _TIMESTAMP, _LOST))
 _BACKLOG = 1024
 _SILENCE_SECONDS = 1
 _RECEIVE_BUFFER_OCTETS = 8 * 1024 * 1024
@@ -31,12 +36,39 @@ class PortTakenError(Exception):
 
 
 class Datagram(NamedTuple):
-    """What came in, from where, and what makes the answer leave from the address that was asked."""
+    """What came in, from where, and what the kernel says beside it."""
 
     octets: bytes
     source: tuple[str, int]
     peer: tuple[object, ...]
-    answer_from: Ancillary
+    ancillary: Ancillary
+
+    def notes(self) -> tuple[int, int]:
+        """Return when it came, in nanoseconds of the clock, and how many before it found no room.
+
+        0 where the kernel says nothing.
+        """
+        at_nanoseconds = lost = 0
+        for level, kind, data in self.ancillary:
+            if level != socket.SOL_SOCKET:
+                continue
+            if kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = _TIMESTAMP.unpack(data)
+                at_nanoseconds = seconds * 1_000_000_000 + nanoseconds
+            elif kind == _SO_RXQ_OVFL:
+                (lost,) = _LOST.unpack(data)
+        return at_nanoseconds, lost
+
+    def answer_from(self) -> Ancillary:
+        """Return what makes the answer leave from the address that was asked."""
+        for level, kind, data in self.ancillary:
+            if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+                # The asked address comes third; as a source it is to stand second (ip(7)).
+                _, asked, _ = _IPV4_INFO.unpack(data)
+                return [(level, kind, _IPV4_INFO.pack(0, asked, bytes(4)))]
+            if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+                return [(level, kind, data)]
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +86,18 @@ class Listener:
             octets, ancillary, _, peer = self.socket.recvmsg(PACKET_OCTETS_MAX, _ANCILLARY_OCTETS)
         except BlockingIOError:
             return None
-        return Datagram(octets, (peer[0], peer[1]), peer, _answer_from(ancillary))
+        return Datagram(octets, (peer[0], peer[1]), peer, ancillary)
 
     def send(self, reply: bytes, to: Datagram) -> bool:
         """Send *reply* to where *to* came from; False when the kernel can't."""
         try:
-            if to.answer_from:
-                self.socket.sendmsg([reply], to.answer_from, 0, to.peer)
+            if answer_from := to.answer_from():
+                self.socket.sendmsg([reply], answer_from, 0, to.peer)
             else:
                 self.socket.sendto(reply, to.peer)
         except OSError:
             return False
         return True
-
-
-def _answer_from(ancillary: Ancillary) -> Ancillary:
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
-            # The asked address comes third; as a source it is to stand second (ip(7)).
-            _, asked, _ = _IPV4_INFO.unpack(data)
-            return [(level, kind, _IPV4_INFO.pack(0, asked, bytes(4)))]
-        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
-            return [(level, kind, data)]
-    return []
 
 
 def probe(address: str, port: int) -> int:
@@ -98,6 +119,8 @@ def listener(address: str, port: int, service: Port) -> Listener:
         shared = _socket(address)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_OCTETS)
+        shared.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        shared.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
         if ip_address(address).is_unspecified:
             # A socket of one address answers from there anyway.
             _tell_asked_address(shared)

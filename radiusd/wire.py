@@ -67,6 +67,9 @@ class DropReason(StrEnum):
     REPLY_TOO_BIG = "reply_too_big"
     STATUS_DISABLED = "status_disabled"
     INTERNAL_ERROR = "internal_error"
+    STALE = "stale"
+    OVERLOAD = "overload"
+    KERNEL_FULL = "kernel_full"
 
 
 class Port(Enum):

@@ -15,20 +15,15 @@ from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import Sweep
 from radiusd import clock, logs
-from radiusd.answers import KINDS, Answers, Waiting
+from radiusd.answers import Answers, Waiting
 from radiusd.canonical import settled_of
-from radiusd.intake import Door, Intake
-from radiusd.logs import RequestLog
 from radiusd.metrics import Metrics
-from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Resent, failure
-from radiusd.radsec import Acceptor, ends_connection, port_of
-from radiusd.rare_lines import RareLines
+from radiusd.protocol import Received, failure
 from radiusd.readiness import Beacon
+from radiusd.reception import Reception
 from radiusd.rubbish import Rubbish
-from radiusd.sockets import Datagram, Listener
-from radiusd.suspicion import Suspicions
 from radiusd.watchdog import Watchdog
-from radiusd.wire import Code, DropReason
+from radiusd.wire import DropReason
 
 _IDLE_SECONDS = 0.1
 _RECONNECT_SECONDS = 1.0
@@ -43,50 +38,42 @@ class Worker:
 
     def __init__(
         self,
-        listeners: Sequence[Listener],
-        protocol: Protocol,
+        reception: Reception,
+        answers: Answers,
         storage: PostgresStorage,
         reader: CatalogueReader,
         charging: Charging,
         sweep: Sweep,
         metrics: Metrics,
-        request_log: RequestLog,
+        tally: "Tally[tuple[str, str, str]]",
         *,
-        batch_max: int,
         sweep_seconds: float,
         status: int,
         beacon: Beacon,
-        acceptors: Sequence[Acceptor] = (),
-        reject_delay_seconds: float = 0.0,
     ) -> None:
         """Bring together what `main` built; *status* is where the supervisor reads whether we can work.
 
-        *beacon* is lit while the whole service can.
+        *beacon* is lit while the whole service can. *tally* is what *reception* and *answers* count into.
         """
-        self._listeners = listeners
-        self._acceptors = acceptors
-        self._protocol = protocol
+        self._reception = reception
+        self._answers = answers
         self._storage = storage
         self._reader = reader
         self._charging = charging
         self._sweep = sweep
         self._metrics = metrics
-        self._batch_max = batch_max
+        self._tally = tally
         self.sweep_seconds = sweep_seconds
         self._next_sweep_at = clock.monotonic_seconds() + sweep_seconds
         self._retry_at = 0.0
         self._status = status
         self._beacon = beacon
-        self._tally: Tally[tuple[str, str, str]] = Tally()
-        self._rare_lines = RareLines()
-        self._suspicions = Suspicions()
         self._watchdog = Watchdog(_PATIENCE_SECONDS, storage.cut)
         self._is_ready = False
         self._trouble = ""
         self._rubbish = Rubbish()
         self._is_stopping = False
         self._errands: list[Callable[[], None]] = []
-        self._answers = Answers(protocol, metrics, request_log, self._tally, reject_delay_seconds)
 
     @property
     def is_stopping(self) -> bool:
@@ -101,16 +88,15 @@ class Worker:
         """Run *errand* when the turn is over."""
         self._errands.append(errand)
 
-    def run(self, signals: Sequence[int]) -> None:
+    def run(self, wake: int, lifeline: int) -> None:
         """Turn until stopped.
 
-        *signals* are descriptors: the first becomes readable when a signal came, the second when the
-        supervisor is gone.
+        Of the two descriptors, *wake* becomes readable when a signal came, *lifeline* when the supervisor is
+        gone; both wake the reception.
         """
-        wake, lifeline = signals
-        intake = Intake(self._listeners, self._acceptors, signals, self._may_come)
+        reception = self._reception
         while not self._is_stopping:
-            ready = intake.wait(0 if self._reader.is_behind else _IDLE_SECONDS)
+            ready = reception.wait(0 if self._reader.is_behind else _IDLE_SECONDS)
             if wake in ready:
                 os.read(wake, 4096)
             if lifeline in ready:
@@ -119,21 +105,14 @@ class Worker:
                 self._errands.pop(0)()
             began = clock.monotonic_seconds()
             self._answers.release(began)
-            batch = self._take(list(intake.doors(ready, began)), began)
+            batch = reception.take(ready, began, is_serving=self._is_ready and self._beacon.is_lit(began))
             with self._watchdog.watching():
                 self._work(batch, began)
             self._count()
             self._rubbish.look(is_idle=not batch, is_growing=self._reader.is_behind)
         self._answers.release(math.inf)
         self._count()
-        intake.close()
-
-    def _may_come(self, address: str) -> bool:
-        """Tell whether somebody at *address* may shake hands; strangers are counted as such."""
-        if self._protocol.nas_table.may_come_by_tls(address):
-            return True
-        self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
-        return False
+        reception.close()
 
     def _work(self, batch: list[Waiting], began: float) -> None:
         """Do everything that needs the database."""
@@ -143,84 +122,6 @@ class Worker:
         if not batch or not self._is_ready:
             self._follow_definitions(began)
         self._sweep_if_due(began)
-
-    def _take(self, doors: Sequence[tuple[int, Door]], began: float) -> list[Waiting]:
-        """Read what is waiting, up to a batch, and answer at once what needs no transaction.
-
-        Every door has its share, of which nonsense uses up a part too: neither a flood of it nor one
-        of questions may keep records waiting.
-        """
-        now = clock.now()
-        batch: list[Waiting] = []
-        for descriptor, door in doors:
-            for _ in range(max(1, self._batch_max // len(doors))):
-                datagram = door.receive()
-                if datagram is None:
-                    break
-                received = self._receive(door, datagram, descriptor, now, began)
-                if isinstance(received, Received):
-                    self._tally["requests", received.nas.name, KINDS[received.frame.code]] += 1
-                    if suspicion := self._suspicions.of(received, now):
-                        self._rare_lines.note(received.nas.name, datagram.source[0], suspicion, began)
-                    batch.append(Waiting(received, door, datagram))
-                else:
-                    self._settle_at_once(received, door, datagram, began)
-        return batch
-
-    def _receive(
-        self, door: Door, datagram: Datagram, descriptor: int, now: datetime, began: float
-    ) -> Dropped | Resent | Ping | Challenged | Received:
-        protocol = self._protocol
-        if isinstance(door, Listener):
-            owner = protocol.nas_table.owners.get(door.number)
-            if owner is not None and protocol.nas_table.find(datagram.source[0]) is not owner:
-                return Dropped(DropReason.UNKNOWN_CLIENT)
-            return protocol.receive(datagram.octets, datagram.source, door.port, descriptor, now, began)
-        # RFC 6614 section 2.5: a connection is of whom its certificate names; the addresses in the settings
-        # hold as well.
-        nas = protocol.nas_table.by_certificate(door.names)
-        if nas is None or not nas.is_at(datagram.source[0]):
-            door.hang_up()
-            return Dropped(DropReason.UNKNOWN_CLIENT)
-        port = port_of(datagram.octets)
-        received = protocol.receive(datagram.octets, datagram.source, port, door, now, began, nas)
-        if isinstance(received, Dropped) and ends_connection(received.reason):
-            door.hang_up()
-        return received
-
-    def _settle_at_once(
-        self,
-        received: Dropped | Resent | Ping | Challenged,
-        listener: Door,
-        datagram: Datagram,
-        began: float,
-    ) -> None:
-        match received:
-            case Dropped():
-                self._drop(received.reason, received.nas.name if received.nas else None, datagram)
-            case Resent():
-                self._tally["requests", received.nas.name, KINDS[received.code]] += 1
-                self._tally["duplicates", received.nas.name, "packet"] += 1
-                listener.send(received.reply, datagram)
-            case Challenged():
-                self._tally["requests", received.nas.name, "access"] += 1
-                self._tally["replies", received.nas.name, Code.ACCESS_CHALLENGE.name.lower()] += 1
-                listener.send(received.reply, datagram)
-            case Ping():
-                self._tally["requests", received.nas.name, "status"] += 1
-                if not (self._is_ready and self._beacon.is_lit(clock.monotonic_seconds())):
-                    # RFC 5997 section 4.2: silence tells the switch to use its next server.
-                    self._drop(DropReason.BACKEND_DOWN, received.nas.name, datagram)
-                    return
-                code = Code(received.reply[0])
-                self._tally["replies", received.nas.name, code.name.lower()] += 1
-                listener.send(received.reply, datagram)
-                self._metrics.replied("status", clock.monotonic_seconds() - began)
-
-    def _drop(self, reason: DropReason, nas: str | None, datagram: Datagram) -> None:
-        self._tally["dropped", nas or "unknown", reason.value] += 1
-        if nas is not None:
-            self._rare_lines.note(nas, datagram.source[0], reason, clock.monotonic_seconds())
 
     def _follow_definitions(self, began: float) -> None:
         """Idle: take over a piece of changed definitions, and so find out whether the database is there."""
@@ -258,7 +159,7 @@ class Worker:
         ended = clock.monotonic_seconds()
         timestamp = logs.timestamp(clock.now())
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            self._answers.give(waiting, outcome, ended, began, timestamp)
+            self._answers.give(waiting, outcome, ended, timestamp)
         settled = [pair for outcome in outcomes if (pair := settled_of(outcome)) is not None]
         self._metrics.xdrs(settled)
         self._metrics.turn(len(batch), ended - began)

@@ -84,6 +84,8 @@ _SENTENCES = {
     "missing": "missing",
     "string_type": "must be a string in quotes, not {kind}",
     "int_type": "must be a whole number without quotes, not {kind}",
+    "float_type": "must be a number without quotes, not {kind}",
+    "finite_number": "must be a number, which {input} is not",
     "bool_type": "must be true or false without quotes, not {kind}",
     "tuple_type": "must be an array in [ ], not {kind}",
     "dict_type": "must be a table, not {kind}",

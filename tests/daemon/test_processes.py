@@ -130,7 +130,7 @@ def test_a_faulty_reload_is_refused_wholly_b_128(start_daemon: StartDaemon) -> N
 def test_a_worker_that_dies_is_replaced_and_what_was_sent_meanwhile_is_answered_r_40(
     start_daemon: StartDaemon,
 ) -> None:
-    daemon = start_daemon()
+    daemon = start_daemon(nas=nas("gw", "127.0.0.1", "patience_seconds = 30"))
     [worker] = daemon.workers()
     with daemon.switch() as switch:
         os.kill(worker, signal.SIGKILL)

@@ -102,6 +102,7 @@ on_backend_failure = "reject"
 return_codes = {{ no_money = 12, bad_password = 1 }}
 sends_start = true
 unheard_seconds = 1
+patience_seconds = 1.5
 on_silence = "charge_granted"
 overrun = "charge"
 numbers_change = true
@@ -115,6 +116,7 @@ legs = {{ originate = "origination" }}
     assert (nas.require_message_authenticator, nas.limit_proxy_state) == (False, True)
     assert (nas.on_backend_failure, nas.on_silence, nas.overrun) == ("reject", "charge_granted", "charge")
     assert (nas.unheard_seconds, nas.numbers_change, nas.trusted_path) == (1, True, True)
+    assert nas.patience_seconds == 1.5
     assert nas.return_codes == {Denial.NO_MONEY: 12, Denial.BAD_PASSWORD: 1}
     assert (nas.sends_start, nas.timezone.key) == (True, "Europe/Paris")
     assert nas.speaks.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
@@ -542,6 +544,14 @@ def test_two_sections_without_a_secret_are_not_one_switch(directory):
     ("line", "fault"),
     [
         ('overrun = "wait"', 'nas.overrun: "wait" is not known; known here: charge, hold'),
+        ("patience_seconds = 0", "nas.patience_seconds: 0 is too small; the least is 0.1"),
+        ("patience_seconds = 61", "nas.patience_seconds: 61 is too large; the most is 60.0"),
+        ('patience_seconds = "2"', "nas.patience_seconds: must be a number without quotes, not a string"),
+        ("patience_seconds = nan", "nas.patience_seconds: must be a number, which nan is not"),
+        (
+            "patience_seconds = true",
+            "nas.patience_seconds: must be a number without quotes, not true or false",
+        ),
         ("unheard_seconds = 0", "nas.unheard_seconds: 0 is too small; the least is 1"),
         (
             "numbers_change = 1",

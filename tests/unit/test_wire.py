@@ -113,6 +113,9 @@ def test_every_reason_of_framing_and_authenticity_has_a_vector() -> None:
         DropReason.REPLY_TOO_BIG,
         DropReason.STATUS_DISABLED,
         DropReason.INTERNAL_ERROR,
+        DropReason.STALE,
+        DropReason.OVERLOAD,
+        DropReason.KERNEL_FULL,
     }
     seen = {verdict for name in ("framing.txt", "authenticity.txt") for _, _, _, verdict, _ in rows(name)}
 
