@@ -18,16 +18,22 @@ from billing_core.admin.mail.mail_templates import Templates
 from billing_core.admin.output import CommandError
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates
-from billing_core.settings import Fault, SettingsError
+from billing_core.settings import Fault, SettingsError, read
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
 from billing_core.visible import visible, visible_lines
-from radiusd import clock, codec, config, machine
+from radiusd import clock, codec, config, logs, machine
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
-from radiusd.radsec import TlsError
+from radiusd.exposure import exposures
+from radiusd.handover import Handed
+from radiusd.listening import Listening
+from radiusd.own_ports import own_ports
+from radiusd.radsec import TlsError, tls_files
 from radiusd.scratch import scratch_folder
-from radiusd.sockets import PortTakenError
+from radiusd.servant import ServantError, become, require_program, servant
+from radiusd.sockets import PortTakenError, web
+from radiusd.steward import LocalSteward, Steward, StewardError, left_behind
 from radiusd.trial import TrialError, place
 from radiusd.wire import Code
 
@@ -36,6 +42,8 @@ _EXPECTED = (
     SettingsError,
     PortTakenError,
     TlsError,
+    ServantError,
+    StewardError,
     EmbeddedServerError,
     SchemaError,
     StorageDownError,
@@ -81,25 +89,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    """Take all that may need the rights of root, give them up if there is a user to become, and serve."""
     settings = config.load(arguments.config)
     machine.check(settings, clock.now())
-    with scratch_folder() as folder:
-        return _serve_in(folder, arguments.config, settings)
-
-
-def _serve_in(folder: Path, directory: Path, settings: config.Config) -> int:
-    # prometheus_client looks for this when it is imported, and so do the workers.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_new(folder / "metrics"))
-    from radiusd import logs
-    from radiusd.http import HttpPortError
-    from radiusd.supervisor import Supervisor
-
+    handed = Handed(settings, tls_files(settings.radsec))
+    local = LocalSteward(arguments.config.resolve(), settings)
+    user = servant(settings)
+    if user is not None:
+        require_program(user)
+    # Before there are sockets, which it must not have.
+    steward: Steward = local if user is None else left_behind(local)
     logs.configure(settings.log.level, settings.log.format)
-    try:
-        Supervisor(directory, settings, _new(folder / "rates")).run()
-    except HttpPortError as error:
-        _err.print(visible_lines(f"radiusd: {error}"), markup=False)
-        return 1
+    listening = Listening(settings.radius, settings.radsec, own_ports(settings.nas))
+    http = web(*settings.http.listen)
+    if user is not None:
+        become(user)
+    with scratch_folder() as folder:
+        # prometheus_client looks for this when it is imported, and so do the workers.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_new(folder / "metrics"))
+        from radiusd.supervisor import Supervisor
+
+        rates = _new(folder / "rates")
+        Supervisor(arguments.config, handed, rates, listening, http, steward).run()
     return 0
 
 
@@ -120,7 +131,8 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         files, found = _definitions(settings)
         faults += [*found, *_rates_faults(files), *Templates(settings.mail.templates).faults()]
-        warnings += [*settings.warnings, *_mail_warnings(settings, files)]
+        exposed = exposures(read(arguments.config / config.FILE_NAME), settings, files)
+        warnings += [*exposed, *settings.warnings, *_mail_warnings(settings, files)]
     if arguments.json:
         _print_json({"faults": [str(fault) for fault in faults], "warnings": [str(w) for w in warnings]})
     else:

@@ -35,8 +35,10 @@ from radiusd.setting_values import (
     read_address,
     read_database_url,
     read_endpoint,
+    read_group,
     read_host,
     read_owner_url,
+    read_user,
 )
 
 FILE_NAME = "radiusd.toml"
@@ -131,6 +133,8 @@ class Billing(Section):
 
 
 class _File(Section):
+    user: Annotated[str, written(read_user)] | None = None
+    group: Annotated[str, written(read_group)] | None = None
     radius: Radius = section()
     radsec: Radsec = section()
     database: Database = section()
@@ -150,6 +154,8 @@ class Config:
     `undecided` names what refuses callers until somebody decides about it: an upgrade must not stop a start.
     """
 
+    user: str | None
+    group: str | None
     radius: Radius
     radsec: Radsec
     database: Database
@@ -180,6 +186,8 @@ def load(directory: Path, *, strict: bool = False) -> Config:
         for entry in file.nas
     )
     return Config(
+        user=file.user,
+        group=file.group,
         radius=file.radius,
         radsec=file.radsec,
         database=file.database,
@@ -242,7 +250,12 @@ def _radsec(document: Document) -> Iterator[Fault]:
                 )
 
 
-_CHECKS = (_ports, _durations, _owner, _radsec)
+def _group(document: Document) -> Iterator[Fault]:
+    if "group" in document.data and "user" not in document.data:
+        yield document.fault(("group",), "goes with user; name the user that the daemon becomes, too")
+
+
+_CHECKS = (_group, _ports, _durations, _owner, _radsec)
 
 
 def _warnings(document: Document, softswitches: list[Nas]) -> Iterator[Fault]:

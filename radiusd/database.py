@@ -6,7 +6,11 @@ from radiusd.config import Config
 
 def embedded_server(settings: Config) -> EmbeddedServer | None:
     """Return the embedded server of *settings*, None when they name another."""
-    return EmbeddedServer(settings.database.directory) if settings.database.url is None else None
+    return (
+        EmbeddedServer(settings.database.directory, user=settings.user)
+        if settings.database.url is None
+        else None
+    )
 
 
 def serving_url(settings: Config) -> str:

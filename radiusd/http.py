@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 from radiusd import clock
 from radiusd.machine import HTTP_CONNECTIONS_MAX
 from radiusd.readiness import Readiness
-from radiusd.setting_values import Endpoint
 
 EXCHANGE_SECONDS: Final = 10.0
 """So long may a connection last, from its first octet to the last, however it is spread."""
@@ -41,21 +40,17 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class HttpPortError(Exception):
-    """The address for metrics is taken or not ours."""
-
-
 class HttpServer:
     """Answers the three paths from threads of its own."""
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        opened: socket.socket,
         readiness: Callable[[], Readiness],
         own: Collector,
         hosts: Collection[str] = (),
     ) -> None:
-        """Listen at *endpoint*, for whoever asks for it by address, as localhost or by one of *hosts*.
+        """Answer at *opened* whoever asks for it by address, as localhost or by one of *hosts*.
 
         *own* collects what the supervisor itself measures.
         """
@@ -75,13 +70,7 @@ class HttpServer:
                 known = answers.get(self.path.partition("?")[0])
                 return known() if known else _text(404, "see /metrics, /healthz, /readyz")
 
-        try:
-            self._server = _Server(endpoint, Handler)
-        except OSError as error:
-            raise HttpPortError(
-                f"can't listen on TCP {endpoint.address} port {endpoint.port}: {error.strerror}: "
-                "set another http.listen"
-            ) from error
+        self._server = _Server(opened, Handler)
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve, name="http", daemon=True).start()
 
@@ -134,14 +123,14 @@ class _Server(ThreadingHTTPServer):
     """Takes connections, each in a thread, and cuts those that last too long."""
 
     daemon_threads = True
-    request_queue_size = 128
 
-    def __init__(self, endpoint: Endpoint, handler: type[_Handler]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
+    def __init__(self, opened: socket.socket, handler: type[_Handler]) -> None:
         self._connections: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-        super().__init__((endpoint.address, endpoint.port), handler)
+        super().__init__(opened.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = opened
 
     def serve(self) -> None:
         """Serve until told to stop; a round that fails is told, and another begins."""

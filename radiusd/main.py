@@ -17,19 +17,19 @@ import structlog
 from billing_core.catalogue import Catalogue
 from billing_core.charging import Charging
 from billing_core.ports import StorageDownError
-from billing_core.settings import SettingsError
 from billing_core.storage.catalogue_reader import CatalogueReader
 from billing_core.storage.compiled_files import CompiledFiles
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.sweep import OnSilence, Sweep
-from radiusd import config, logs, sockets
+from radiusd import logs, sockets
 from radiusd.answers import Answers
 from radiusd.config import Config
 from radiusd.database import serving_url
 from radiusd.duplicates import DuplicateCache
+from radiusd.handover import Handover
 from radiusd.metrics import Metrics
 from radiusd.protocol import Protocol
-from radiusd.radsec import Acceptor, configured_context
+from radiusd.radsec import Acceptor, TlsFiles, handed_context
 from radiusd.readiness import Beacon
 from radiusd.reception import Reception
 from radiusd.wire import Port
@@ -43,7 +43,7 @@ class Service:
 
     def __init__(
         self,
-        directory: Path,
+        handover: Handover,
         rates: Path,
         settings: Config,
         listeners: list[sockets.Listener],
@@ -53,11 +53,11 @@ class Service:
         status: int,
         beacon: Beacon,
     ) -> None:
-        """Build a worker for *settings*, which were read from *directory*; *rates* is for compiled rates.
+        """Build a worker for *settings*; newer ones come by *handover*, and *rates* is for compiled rates.
 
         *signals* are descriptors that wake it.
         """
-        self._directory = directory
+        self._handover = handover
         catalogue = Catalogue()
         limits = settings.limits.calls
         self.storage = PostgresStorage(serving_url(settings), "radiusd")
@@ -104,12 +104,8 @@ class Service:
         gc.disable()
 
     def reload(self) -> None:
-        """Take over NASes and limits from the settings file: all of them, or with any fault none."""
-        try:
-            settings = config.load(self._directory, strict=True)
-        except SettingsError as error:
-            log.error("reload_refused", faults=[str(fault) for fault in error.faults])
-            return
+        """Take over NASes and limits from the settings that the supervisor has read anew, without a fault."""
+        settings = self._handover.taken().settings
         self._protocol.nas_table = settings.nas
         self._charging.limits = self._sweep.limits = settings.limits.calls
         self.worker.sweep_seconds = settings.limits.sweep_seconds
@@ -128,17 +124,18 @@ class Service:
 def main() -> None:
     """Run a worker until SIGTERM, or until the supervisor is gone."""
     arguments = _arguments()
-    settings = config.load(arguments.config)
+    handover = Handover(arguments.settings)
+    settings, tls = handover.taken()
     sink = logs.configure(settings.log.level, settings.log.format)
     listeners = [
         sockets.inherited(descriptor, port)
         for port, descriptors in ((Port.AUTHENTICATION, arguments.auth), (Port.ACCOUNTING, arguments.acct))
         for descriptor in descriptors
     ]
-    acceptors = _acceptors(settings, arguments.radsec)
+    acceptors = _acceptors(tls, arguments.radsec)
     wake = _wake_descriptor()
     service = Service(
-        arguments.config,
+        handover,
         arguments.rates,
         settings,
         listeners,
@@ -155,10 +152,10 @@ def main() -> None:
     service.storage.close()
 
 
-def _acceptors(settings: Config, descriptors: list[int]) -> list[Acceptor]:
-    context = configured_context(settings.radsec)
-    if context is None:
+def _acceptors(tls: TlsFiles | None, descriptors: list[int]) -> list[Acceptor]:
+    if tls is None:
         return []
+    context = handed_context(tls)
     opened = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     for accepting in opened:
         accepting.setblocking(False)
@@ -167,7 +164,7 @@ def _acceptors(settings: Config, descriptors: list[int]) -> list[Acceptor]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m radiusd.main")
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--settings", type=int, required=True)
     parser.add_argument("--rates", type=Path, required=True)
     parser.add_argument("--auth", type=int, nargs="+", required=True)
     parser.add_argument("--acct", type=int, nargs="+", required=True)

@@ -4,7 +4,7 @@ The source address alone chooses the secret (RFC 2865 section 3), never an attri
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -69,6 +69,10 @@ class Nas:
         object.__setattr__(self, "differs", differing(family, self.differs))
         object.__setattr__(self, "speaks", replace(family, **self.differs) if self.differs else family)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it was made of; how it speaks is worked out again."""
+        return _made, ({entry.name: getattr(self, entry.name) for entry in fields(self) if entry.init},)
+
     @property
     def switch(self) -> str:
         """Return the name under which its calls are known, by whichever NAS of the switch they come."""
@@ -84,6 +88,10 @@ class Nas:
     def allows_realm(self, realm: bytes) -> bool:
         """Tell whether callers of this *realm* of Digest may come by this switch; without a list all may."""
         return not self.realms or realm in [allowed.encode() for allowed in self.realms]
+
+
+def _made(values: Mapping[str, Any]) -> Nas:
+    return Nas(**values)
 
 
 class NasTable:
@@ -116,6 +124,10 @@ class NasTable:
         """Whose alone a UDP port is."""
         # A switch sends from few addresses; strangers must not make the memory grow.
         self._remembered = lru_cache(maxsize=_REMEMBERED_MAX)(self._search)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the entries."""
+        return NasTable, (self._entries,)
 
     def __iter__(self) -> Iterator[Nas]:
         """Iterate in the order of the settings."""

@@ -4,11 +4,14 @@ Nothing here waits: a worker asks a connection when the kernel says that it has 
 malformed or not genuine there ends it, for after that nobody knows where a packet begins.
 """
 
+import os
 import ssl
 from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class with a small letter
-from typing import Any
+from typing import Any, NamedTuple
 
 from radiusd.config import Radsec
 from radiusd.sockets import Datagram
@@ -38,11 +41,41 @@ class TlsError(Exception):
     """The certificates in the settings can't be used; the message names the file."""
 
 
-def configured_context(settings: Radsec) -> ssl.SSLContext | None:
-    """Return what servers need by the settings; None when they have no certificate. Raises TlsError."""
+class TlsFiles(NamedTuple):
+    """The contents of the files that RADIUS over TLS takes."""
+
+    certificate: bytes
+    key: bytes
+    authorities: bytes
+
+
+def tls_files(settings: Radsec) -> TlsFiles | None:
+    """Return what is in the files that *settings* name; None when they have no certificate.
+
+    Raises TlsError, also where servers can't use them.
+    """
     if settings.certificate is None or settings.key is None or settings.authorities is None:
         return None
-    return server_context(settings.certificate, settings.key, settings.authorities)
+    files = settings.certificate, settings.key, settings.authorities
+    server_context(*files)
+    return TlsFiles(*(file.read_bytes() for file in files))
+
+
+def handed_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return what servers need, by the contents of *files*. Raises TlsError."""
+    with ExitStack() as opened:
+        return server_context(*(opened.enter_context(_in_memory(octets)) for octets in files))
+
+
+@contextmanager
+def _in_memory(octets: bytes) -> Iterator[Path]:
+    """Give a file of that content that nobody else sees: OpenSSL takes a key by its path only."""
+    descriptor = os.memfd_create("radiusd-tls")
+    try:
+        os.write(descriptor, octets)
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def server_context(certificate: Path, key: Path, authorities: Path) -> ssl.SSLContext:

@@ -1,5 +1,7 @@
 """How single values of radiusd.toml are written: each function reads one, or raises ValueError."""
 
+import grp
+import pwd
 import re
 from contextlib import suppress
 from ipaddress import ip_address
@@ -21,6 +23,25 @@ class Endpoint(NamedTuple):
 
     address: str
     port: int
+
+
+def read_user(text: str) -> str:
+    """Read the name of a user of this machine that is not root; raise ValueError."""
+    try:
+        found = pwd.getpwnam(text)
+    except KeyError:
+        raise ValueError(f'this machine has no user "{text}"; add it: useradd --system {text}') from None
+    if found.pw_uid == 0:
+        raise ValueError(f'"{text}" is root; name another, or leave user out')
+    return text
+
+
+def read_group(text: str) -> str:
+    """Read the name of a group of this machine; raise ValueError."""
+    try:
+        return grp.getgrnam(text).gr_name
+    except KeyError:
+        raise ValueError(f'this machine has no group "{text}"; add it: groupadd --system {text}') from None
 
 
 def read_address(text: str) -> str:

@@ -25,6 +25,7 @@ _TIMESTAMP = struct.Struct("=qq")
 _LOST = struct.Struct("=I")
 _ANCILLARY_OCTETS = sum(socket.CMSG_SPACE(part.size) for part in (_IPV6_INFO, _TIMESTAMP, _LOST))
 _BACKLOG = 1024
+_WEB_BACKLOG = 128
 _SILENCE_SECONDS = 1
 _RECEIVE_BUFFER_OCTETS = 8 * 1024 * 1024
 
@@ -129,6 +130,20 @@ def listener(address: str, port: int, service: Port) -> Listener:
     except OSError as error:
         raise _port_taken(address, port, error) from error
     return _listener(shared, service)
+
+
+def web(address: str, port: int) -> socket.socket:
+    """Open the TCP socket of metrics and health, which nobody else may have. Raises PortTakenError."""
+    try:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+        opened.listen(_WEB_BACKLOG)
+    except OSError as error:
+        raise PortTakenError(
+            f"can't listen on TCP {address} port {port}: {error.strerror}: set another http.listen"
+        ) from error
+    return opened
 
 
 def stream(address: str, port: int) -> socket.socket:

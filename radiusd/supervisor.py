@@ -8,11 +8,12 @@ import itertools
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - a class with a small letter
 
 import structlog
 
-from billing_core.admin.changes.apply import apply_files
 from billing_core.ports import DataRefusedError, StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
@@ -20,18 +21,19 @@ from billing_core.storage.disconnects import Disconnects
 from billing_core.storage.low_balances import LowBalances
 from billing_core.storage.pulse import trouble_of
 from billing_core.storage.schema import extend, prepare
-from radiusd import clock, config
+from billing_core.storage.url import database_url
+from radiusd import clock
 from radiusd.ageing import remove_old
-from radiusd.config import Config
-from radiusd.database import database_name, embedded_server, owner_url, serving_url
 from radiusd.disconnect import Disconnector
 from radiusd.gauges import SupervisorGauges
+from radiusd.handover import Handed, Handover
 from radiusd.heartbeat import Heartbeat
 from radiusd.http import HttpServer
 from radiusd.listening import Listening
 from radiusd.own_ports import own_ports
-from radiusd.radsec import configured_context
+from radiusd.radsec import TlsError
 from radiusd.readiness import BELIEVED_SECONDS, Beacon, Readiness, Reason, readiness
+from radiusd.steward import Steward
 from radiusd.workers import Workers
 
 _TICK_SECONDS = 0.2
@@ -47,24 +49,33 @@ log = structlog.get_logger()
 class Supervisor:
     """The daemon as a whole."""
 
-    def __init__(self, directory: Path, settings: Config, rates: Path) -> None:
-        """Take the ports at once, so that a second daemon fails before it touches anything else.
+    def __init__(
+        self,
+        directory: Path,
+        handed: Handed,
+        rates: Path,
+        listening: Listening,
+        http: Socket,
+        steward: Steward,
+    ) -> None:
+        """Serve by what was *handed* to us, at open sockets; *steward* does what it alone may.
 
         *directory* has the settings, and in *rates* workers keep compiled rate tables.
         """
         self._directory = directory
-        self._settings = settings
-        configured_context(settings.radsec)  # Raises what every worker would stumble over.
-        self._listening = Listening(settings.radius, settings.radsec, own_ports(settings.nas))
-        self._database = embedded_server(settings)
+        self._handed = handed
+        self._settings = settings = handed.settings
+        self._listening = listening
+        self._steward = steward
         beacon = Beacon()
-        self._workers = Workers(directory, rates, self._listening, beacon.descriptor)
+        self._handover = Handover()
+        self._workers = Workers(rates, listening, beacon.descriptor, self._handover.descriptor)
         self._disconnector = Disconnector(settings.nas, settings.radius.listen)
         self._gauges = SupervisorGauges(self._workers, self._disconnector.outcomes)
-        self._heartbeat = Heartbeat(lambda: serving_url(settings))
+        self._heartbeat = Heartbeat(lambda: self._url)
         self._beacon = beacon
         self._stage: Reason | None = Reason("database", "starting", "the daemon has just begun")
-        self._http = HttpServer(settings.http.listen, self._readiness, self._gauges, settings.http.hosts)
+        self._http = HttpServer(http, self._readiness, self._gauges, settings.http.hosts)
         self._is_announced = False
         self._ensure_at = 0.0
         self._stopping = threading.Event()
@@ -93,20 +104,19 @@ class Supervisor:
         finally:
             self._workers.stop()
             self._http.close()
-            if self._database is not None:
-                self._database.stop()
+            self._steward.stop_database()
             log.info("stopped")
 
     def _prepare_database(self) -> None:
         """Start the embedded database or wait for the other, and bring schema and definitions up to date."""
-        if self._database is not None:
-            self._database.start()
-            if self._database.moved_from:
-                place = str(self._database.files.directory)
-                log.warning("database_moved", source=str(self._database.moved_from), target=place)
+        kept = self._steward.start_database()
+        self._url, self._owner_url, self._name = kept.url, kept.owner_url, kept.name
+        if kept.moved_from:
+            log.warning("database_moved", source=str(kept.moved_from), target=str(kept.directory))
+        self._handover.put(self._handed_on(self._handed))
         while not self._stopping.is_set():
             try:
-                connect(serving_url(self._settings), application="radiusd").close()
+                connect(self._url, application="radiusd").close()
                 break
             except StorageDownError as error:
                 log.error("database_down", reason=str(error))
@@ -115,13 +125,9 @@ class Supervisor:
         else:
             return
         self._stage = Reason("database", "migrating", "its tables are brought to this version")
-        version = prepare(serving_url(self._settings), owner_url(self._settings))
+        version = prepare(kept.url, kept.owner_url)
         log.info("schema", version=version)
-        files = self._settings.billing.apply_on_start
-        if files:
-            apply_files(
-                serving_url(self._settings), files, who="radiusd", through="start", only_if_changed=True
-            )
+        self._steward.apply_definitions()
         self._stage = None
 
     def _watch(self) -> None:
@@ -148,10 +154,10 @@ class Supervisor:
         if self._reload.is_set():
             self._reload.clear()
             self._check_and_reload()
-        if self._database is not None and clock.monotonic_seconds() >= self._ensure_at:
+        if clock.monotonic_seconds() >= self._ensure_at:
             # A server that can't be started, on a full disk, is tried again, not all the time.
             self._ensure_at = clock.monotonic_seconds() + _RETRY_SECONDS
-            if self._database.ensure():
+            if self._steward.ensure_database():
                 log.error("database_restarted")
 
     def _readiness(self) -> Readiness:
@@ -166,16 +172,27 @@ class Supervisor:
     def _check_and_reload(self) -> None:
         """Let the workers re-read NASes and limits, unless the settings have a fault."""
         try:
-            settings = config.load(self._directory, strict=True)
+            handed = self._steward.handed()
         except SettingsError as error:
             log.error("reload_refused", faults=[str(fault) for fault in error.faults])
             return
+        except TlsError as error:
+            log.error("reload_refused", faults=[str(error)])
+            return
+        settings = handed.settings
         if own_ports(settings.nas) != self._listening.own:
             fault = "nas.auth_port and nas.acct_port take a restart: ports are opened at the start only"
             log.error("reload_refused", faults=[fault])
             return
         self._disconnector.use(settings.nas)
+        self._handover.put(self._handed_on(handed))
         self._workers.reload()
+
+    def _handed_on(self, handed: Handed) -> Handed:
+        """Return what workers are given: they need not know how the database is kept, only where it is."""
+        settings = handed.settings
+        database = settings.database.model_copy(update={"url": database_url(self._url)})
+        return handed._replace(settings=replace(settings, database=database))
 
     def _announce(self) -> None:
         """Say on one line that calls can come, and how to try one."""
@@ -187,19 +204,19 @@ class Supervisor:
         sys.stdout.write(
             f"radiusd ready: authentication {self._listening.auth_port}/udp,"
             f" accounting {self._listening.acct_port}/udp, http {self._http.port}/tcp,{radsec}"
-            f" database {database_name(self._settings)}; place a test call with: {example}\n"
+            f" database {self._name}; place a test call with: {example}\n"
         )
         sys.stdout.flush()
 
     def _end_calls(self) -> None:
         """Have switches end calls that may not go on, from a thread that nobody waits for."""
-        self._disconnector.run(Disconnects(serving_url(self._settings)), self._stopping)
+        self._disconnector.run(Disconnects(self._url), self._stopping)
 
     def _extend(self) -> None:
         """At start and once a day, make room for the records of a year, if we own the tables."""
         while not self._stopping.is_set():
             try:
-                made = extend(owner_url(self._settings) or serving_url(self._settings))
+                made = extend(self._owner_url or self._url)
             except StorageDownError as error:
                 log.warning("months_not_made", reason=str(error))
             else:
@@ -209,11 +226,11 @@ class Supervisor:
     def _remove_old(self) -> None:
         """Remove what is kept for a while only."""
         days = self._settings.limits.keep_refusals_days
-        remove_old(serving_url(self._settings), days, self._stopping)
+        remove_old(self._url, days, self._stopping)
 
     def _look_at_balances(self) -> None:
         """Soon after definitions have changed, and now and then, tell of balances that they made low."""
-        balances = LowBalances(serving_url(self._settings))
+        balances = LowBalances(self._url)
         looks = itertools.cycle([False] + [True] * _NOTICES_LOOKS)
         while not self._stopping.is_set():
             try:
@@ -229,7 +246,7 @@ class Supervisor:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""
         while not self._stopping.is_set():
             try:
-                self._gauges.measure(serving_url(self._settings))
+                self._gauges.measure(self._url)
             except StorageDownError as error:
                 log.warning("gauges_unknown", reason=str(error))
             self._stopping.wait(_GAUGES_SECONDS)

@@ -32,13 +32,13 @@ class WorkerProcess:
     def __init__(
         self,
         slot: int,
-        directory: Path,
         rates: Path,
         listeners: list[Listener],
         streams: list[Socket],
         beacon: int,
+        settings: int,
     ) -> None:
-        """Execute the worker *slot* for these; no connection crosses, only sockets, pipes and *beacon*.
+        """Execute the worker *slot* for these; no connection crosses, only sockets, pipes and shared memory.
 
         Raises OSError where the machine can't start another process.
         """
@@ -51,7 +51,7 @@ class WorkerProcess:
             port: [listener.socket.fileno() for listener in listeners if listener.port is port]
             for port in Port
         }
-        command = [sys.executable, "-m", "radiusd.main", "--config", str(directory)]
+        command = [sys.executable, "-m", "radiusd.main", "--settings", str(settings)]
         command += ["--rates", str(rates)]
         command += ["--auth", *map(str, sockets[Port.AUTHENTICATION])]
         command += ["--acct", *map(str, sockets[Port.ACCOUNTING])]
@@ -62,7 +62,7 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 command,
-                pass_fds=(*descriptors, status, lifeline, beacon),
+                pass_fds=(*descriptors, status, lifeline, beacon, settings),
                 env={**os.environ, SLOT: f"worker{slot}"},
             )
         except OSError:
@@ -125,9 +125,12 @@ def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
 class Workers:
     """All workers; `restarts` counts those that had to be replaced."""
 
-    def __init__(self, directory: Path, rates: Path, listening: Listening, beacon: int) -> None:
-        """Know what to execute; nothing is started yet. *beacon* is handed on to every worker."""
-        self._directory = directory
+    def __init__(self, rates: Path, listening: Listening, beacon: int, settings: int) -> None:
+        """Know what to execute; nothing is started yet.
+
+        *beacon* and *settings* are descriptors of memory that every worker is given.
+        """
+        self._settings = settings
         self._rates = rates
         self._listening = listening
         self._beacon = beacon
@@ -177,7 +180,7 @@ class Workers:
         groups, streams = self._listening.groups, self._listening.streams
         try:
             process = WorkerProcess(
-                index, self._directory, self._rates, groups[index], streams[index], self._beacon
+                index, self._rates, groups[index], streams[index], self._beacon, self._settings
             )
         except (OSError, MemoryError) as error:
             if self._refusal is None:

@@ -58,12 +58,18 @@ class EmbeddedServer:
     had to be moved.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
-        """Name the server of *directory*; nothing is created or started yet."""
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str] | None = None, user: str | None = None
+    ) -> None:
+        """Name the server of *directory*; nothing is created or started yet.
+
+        *user* is as whom root runs it; None is its owner, or one of the usual.
+        """
         self._directory = directory.resolve()
         self.files = ServerFiles(place(self._directory))
         self.moved_from: Path | None = None
         self._settings = dict(settings or {})
+        self._user = user
         self._keeper: int | None = None
 
     def url(self, database: str = DATABASE, role: str = SUPERUSER) -> str:
@@ -141,7 +147,7 @@ class EmbeddedServer:
             raise EmbeddedServerError(
                 "the embedded database needs Linux with /proc mounted: set database.url"
             )
-        user = choose_user(self._directory, self.files.owner())
+        user = choose_user(self._directory, self.files.owner(), self._user)
         before, existed = self.files, self.files.data.exists()
         files = self.files = ServerFiles(reachable_place(self._directory, user))
         if existed and files != before:

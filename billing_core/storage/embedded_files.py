@@ -34,6 +34,7 @@ SOCKET = f".s.PGSQL.{PORT}"
 SOCKET_PATH_MAX = 107
 
 UNFINISHED = "data.unfinished-"
+_SOCKETS = Path("/var/lib/radiusd/sockets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class ServerFiles:
         """The folder of the Unix socket, which PostgreSQL and its clients call the host."""
         fits = len(os.fsencode(self.run / SOCKET)) <= SOCKET_PATH_MAX
         # The daemon and the commands must agree without asking each other, whatever their environments.
-        return self.run if fits else _short_folder() / self.name
+        return self.run if fits else _short_folder(self.name) / self.name
 
     def owner(self) -> int | None:
         """Return the id of the user whose database this is, None when there is none yet."""
@@ -217,10 +218,11 @@ def require_private(folder: Path, user: ServerUser) -> None:
         )
 
 
-def _short_folder() -> Path:
-    """Return a folder with a short path where this user alone may write."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/radiusd/sockets")
+def _short_folder(name: str) -> Path:
+    """Return the folder with a short path in which this user has the folder *name* to itself."""
+    # Where root began, and has become an ordinary user, that one finds what root has made.
+    if os.geteuid() == 0 or _owner(_SOCKETS / name) == os.geteuid():
+        return _SOCKETS
     return Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".radiusd"
 
 

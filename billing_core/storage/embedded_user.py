@@ -95,13 +95,20 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def choose_user(directory: Path, owner: int | None) -> ServerUser:
+def choose_user(directory: Path, owner: int | None, wanted: str | None = None) -> ServerUser:
     """Return who must serve *directory*, which belongs to *owner* (None: it is yet to be created).
 
-    Raises when we are an ordinary user and the directory is another's, or root that may not change its user.
+    Raises when we are an ordinary user and the directory is another's, or root that may not change its user,
+    or the owner is not the user that is *wanted*.
     """
     if os.geteuid() == 0:
-        user = _known_user(owner) if owner else _user_for_a_new_directory()
+        user = _known_user(owner) if owner else _user_for_a_new_directory(wanted)
+        if wanted is not None and user.name != wanted:
+            raise EmbeddedServerError(
+                f'{directory}: the embedded database is of user {user.name}, so user = "{wanted}" may not'
+                f' connect to it: set user = "{user.name}", give it to {wanted} while it is stopped'
+                f" (chown -R {wanted} {directory}), or set database.url"
+            )
         try:
             user.run("/bin/true")
         except OSError as error:
@@ -129,8 +136,8 @@ def _known_user(uid: int) -> ServerUser:
         ) from None
 
 
-def _user_for_a_new_directory() -> ServerUser:
-    found = _first_user(USERS_FOR_A_NEW_DIRECTORY)
+def _user_for_a_new_directory(wanted: str | None) -> ServerUser:
+    found = _first_user((wanted,) if wanted else USERS_FOR_A_NEW_DIRECTORY)
     if found is None:
         # A user that other programs run as, too, could reach the files and end the processes.
         _add_own_user()

@@ -53,11 +53,12 @@ class Settings:
     nas: str = NASES
     billing: str = "apply_on_start = []"
     ports: tuple[int, int] = (0, 0)
+    head: str = ""
 
     def text(self) -> str:
         auth_port, acct_port = self.ports
         return (
-            f"[radius]\nauth_port = {auth_port}\nacct_port = {acct_port}\n{self.radius}\n"
+            f"{self.head}\n[radius]\nauth_port = {auth_port}\nacct_port = {acct_port}\n{self.radius}\n"
             f'[database]\nurl = "{self.url}"\n[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n'
             f"[limits]\n{self.limits}\n[billing]\n{self.billing}\n{self.nas}"
         )
@@ -230,7 +231,8 @@ class Daemon:
         """Return the pids of the workers that live."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        return [int(child) for child in children]
+        # Where the daemon has become another user, the process that keeps root's rights is a child, too.
+        return [int(child) for child in children if b"radiusd.main" in _command(int(child))]
 
     def is_ready(self) -> bool:
         return self.get("/readyz")[0] == 200
@@ -271,6 +273,7 @@ def write_settings(directory: Path, settings: Settings) -> None:
     text = settings.text()
     tomllib.loads(text)
     (directory / "radiusd.toml").write_text(text, encoding="utf-8")
+    (directory / "radiusd.toml").chmod(0o600)
 
 
 def launch(directory: Path) -> subprocess.Popen[bytes]:
@@ -338,6 +341,13 @@ def sql(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
             return cursor.fetchall() if cursor.description else []
     finally:
         connection.close()
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def is_running(pid: int) -> bool:

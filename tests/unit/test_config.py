@@ -1,5 +1,6 @@
 """The daemon's settings: what they mean, and what is said of every fault."""
 
+import pickle
 import re
 from dataclasses import fields, replace
 from pathlib import Path
@@ -117,6 +118,9 @@ legs = {{ originate = "origination" }}
     assert (nas.on_backend_failure, nas.on_silence, nas.overrun) == ("reject", "charge_granted", "charge")
     assert (nas.unheard_seconds, nas.numbers_change, nas.trusted_path) == (1, True, True)
     assert nas.patience_seconds == 1.5
+    # As it crosses from the supervisor to its workers.
+    assert pickle.loads(pickle.dumps(nas)) == nas
+    assert pickle.loads(pickle.dumps(nas)).speaks.legs == nas.speaks.legs
     assert nas.return_codes == {Denial.NO_MONEY: 12, Denial.BAD_PASSWORD: 1}
     assert (nas.sends_start, nas.timezone.key) == (True, "Europe/Paris")
     assert nas.speaks.legs == {"answer": Leg.ORIGINATION, "originate": Leg.ORIGINATION}
@@ -338,8 +342,8 @@ FAULTS = {
     "log.level = 'loud'": '1: log.level: "loud" is not known; known here: debug, error, info, warning',
     "database.owner_url = 'postgresql://u@h/d'": "1: database.owner_url: goes with a url of its own;"
     ' the database is "embedded", which has its own owner',
-    "disconnect = '10.0.0.1:3799'": "1: disconnect: unknown key; known here: billing, database, http, limits,"
-    " log, mail, nas, radius, radsec, webhook",
+    "disconnect = '10.0.0.1:3799'": "1: disconnect: unknown key; known here: billing, database, group,"
+    " http, limits, log, mail, nas, radius, radsec, user, webhook",
 }
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from radiusd import http
 from radiusd.http import HttpServer
 from radiusd.readiness import Readiness, Reason
-from radiusd.setting_values import Endpoint
+from radiusd.sockets import web
 
 FULL = Reason("database", "full", "No space left on device")
 
@@ -38,7 +38,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: list[Readiness]
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     monkeypatch.setattr(http, "EXCHANGE_SECONDS", 0.8)
     monkeypatch.setattr(http, "_LOOK_SECONDS", 0.1)
-    server = HttpServer(Endpoint("127.0.0.1", 0), lambda: state[0], Nothing(), hosts=("radius.example.com",))
+    server = HttpServer(web("127.0.0.1", 0), lambda: state[0], Nothing(), hosts=("radius.example.com",))
     yield server.port
     server.close()
 
