@@ -116,8 +116,9 @@ class _Queues:
         if queue is None:
             queue = self._queues[name] = OrderedDict()
         key = (datagram.source, arrival.descriptor, datagram.octets)
-        # Of a question and its repetition the later one is kept, for which the switch will wait longer.
-        copy = queue.pop(key, None)
+        # Of a packet and its repetition the later one is kept, for which the switch will wait longer. Where
+        # the oldest come first it takes the place of the earlier, so that repeating never puts one off.
+        copy = queue.pop(key, None) if self._newest_first else queue.get(key)
         queue[key] = arrival
         self.count += copy is None
         return copy is None

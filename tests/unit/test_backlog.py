@@ -151,6 +151,20 @@ def test_a_repetition_of_what_waits_is_not_decided_twice() -> None:
     assert [each.at for each in waiting.take(9)] == [1.9, 1.9]
 
 
+def test_a_record_that_is_repeated_keeps_its_place() -> None:
+    waiting = filled(first := record(STOP, 0.0), second := record(STOP, 0.5), first._replace(at=1.9))
+
+    assert waiting.take(1) == [first._replace(at=1.9)]
+    assert waiting.take(1) == [second]
+
+
+def test_a_question_that_is_repeated_is_the_newest() -> None:
+    waiting = filled(first := question(0.0), second := question(0.5), first._replace(at=1.9))
+
+    assert waiting.take(1) == [first._replace(at=1.9)]
+    assert waiting.take(1) == [second]
+
+
 def test_the_same_octets_from_another_socket_are_another_packet() -> None:
     waiting, asked = Backlog(), question(0.0)
     other = asked._replace(datagram=asked.datagram._replace(source=("192.0.2.1", 1813)))
