@@ -158,9 +158,14 @@ def left_behind(steward: LocalSteward) -> DistantSteward:
     """Let *steward* work in a process of its own, which keeps our rights; return who asks it."""
     ours, its = socket.socketpair()
     if os.fork() == 0:
-        ours.close()
-        _attend(steward, its)
-        os._exit(0)
+        # It never goes on as the daemon, not even where that ends while an answer is under way.
+        try:
+            ours.close()
+            _attend(steward, its)
+        except OSError:
+            pass
+        finally:
+            os._exit(0)
     its.close()
     return DistantSteward(ours)
 

@@ -134,6 +134,27 @@ def test_no_group_of_root_stays(folder: Path) -> None:
         assert "Operation not permitted" in done.stderr
 
 
+ENDS_MEANWHILE = """
+import sys, time
+from radiusd.steward import LocalSteward, left_behind
+class Slow(LocalSteward):
+    def __init__(self):
+        pass
+    def ensure_database(self):
+        time.sleep(0.5)
+asked = left_behind(Slow())
+print("the daemon goes on", flush=True)
+asked._line.sendall(b"ensure_database\\n")
+"""
+
+
+def test_a_daemon_that_ends_while_it_is_answered_leaves_nobody_who_goes_on_as_it() -> None:
+    # Its output ends when the last process that has it has ended.
+    done = subprocess.run([sys.executable, "-c", ENDS_MEANWHILE], capture_output=True, text=True, timeout=30)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the daemon goes on\n", "")
+
+
 def test_what_keeps_the_rights_of_root_has_no_socket_of_the_network(daemon: Daemon) -> None:
     tables = (Path("/proc/net", name).read_text().splitlines()[1:] for name in ("udp", "udp6", "tcp", "tcp6"))
     network = {f"socket:[{line.split()[9]}]" for table in tables for line in table}
