@@ -8,7 +8,7 @@ that makes no difference, and beyond it the oldest are those whose switch is abo
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ from radiusd.wire import HEADER_OCTETS, Code, DropReason, Port
 QUESTIONS_SHARE: Final = 4
 """One of so many places in a turn is kept for questions, however many records wait."""
 
+_STATUS_SERVER = bytes([Code.STATUS_SERVER])
 _ACCT_STATUS_TYPE, _STOP = 40, (2).to_bytes(4)
 
 
@@ -35,17 +36,26 @@ class Arrival(NamedTuple):
 
 
 class Urgency(Enum):
-    """In this order arrivals come to their turn; the value is how many of them may wait in a worker."""
+    """What a packet seems to be; arrivals come to their turn in this order."""
 
-    PING = 256
-    END = 16_384
-    RECORD = 16_385
-    QUESTION = 8_192
+    PING = "ping"
+    END = "end"
+    RECORD = "record"
+    QUESTION = "question"
+
+
+_ROOM: Final[Mapping[Urgency, int]] = {
+    Urgency.PING: 256,
+    Urgency.END: 16_384,
+    Urgency.RECORD: 16_384,
+    Urgency.QUESTION: 8_192,
+}
+"""So many of them may wait in a worker."""
 
 
 def urgency(octets: bytes, port: Port) -> Urgency:
     """Return how urgent a packet says it is."""
-    if octets[:1] == bytes([Code.STATUS_SERVER]):
+    if octets[:1] == _STATUS_SERVER:
         return Urgency.PING
     if port is Port.AUTHENTICATION:
         return Urgency.QUESTION
@@ -66,7 +76,9 @@ class Backlog:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._waiting = {each: _Queues(each.value, newest_first=each is Urgency.QUESTION) for each in Urgency}
+        self._waiting = {
+            each: _Queues(room, newest_first=each is Urgency.QUESTION) for each, room in _ROOM.items()
+        }
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -97,7 +109,7 @@ class Backlog:
         ended = self._waiting[Urgency.END].take(left)
         others = self._waiting[Urgency.RECORD].take(left - len(ended))
         asked = questions.take(places - len(ended) - len(others))
-        pings = self._waiting[Urgency.PING].take(Urgency.PING.value)
+        pings = self._waiting[Urgency.PING].take(_ROOM[Urgency.PING])
         return sorted([*pings, *ended, *others, *asked], key=lambda arrival: arrival.at)
 
 

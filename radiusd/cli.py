@@ -93,16 +93,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     machine.check(settings, clock.now())
     handed = Handed(settings, tls_files(settings.radsec))
-    local = LocalSteward(arguments.config.resolve(), settings)
-    user = servant(settings)
-    if user is not None:
+    steward: Steward = (local := LocalSteward(arguments.config.resolve(), settings))
+    if user := servant(settings):
         require_program(user)
-    # Before there are sockets, which it must not have.
-    steward: Steward = local if user is None else left_behind(local)
+        # Before there are sockets, which it must not have.
+        steward = left_behind(local)
     logs.configure(settings.log.level, settings.log.format)
     listening = Listening(settings.radius, settings.radsec, own_ports(settings.nas))
     http = web(*settings.http.listen)
-    if user is not None:
+    if user:
         become(user)
     with scratch_folder() as folder:
         # prometheus_client looks for this when it is imported, and so do the workers.

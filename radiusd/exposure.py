@@ -44,8 +44,8 @@ def _named(settings: Config, files: Iterable[Definitions]) -> set[Path]:
 def _readable(document: Document) -> Iterator[Fault]:
     places = list(_secret_places(document.data, ()))
     if places and _others_may_read(document.file):
-        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-        message = f"stands{more} in a file that everyone may read; run: chmod o-rwx {document.file}"
+        secrets = "the secret" if len(places) == 1 else f"the {len(places)} secrets"
+        message = f"everyone may read this file and {secrets} in it; run: chmod o-rwx {document.file}"
         yield document.fault(places[0], message)
 
 

@@ -88,7 +88,7 @@ class Reception:
             at_nanoseconds, lost = datagram.notes()
             nas = table.find(datagram.source[0])
             if nas is None or (owner is not None and nas is not owner):
-                self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+                self._turn_away()
                 continue
             # A clock that was set back makes nothing come from the future.
             age = (now_nanoseconds - at_nanoseconds) / 1e9 if 0 < at_nanoseconds < now_nanoseconds else 0.0
@@ -102,7 +102,7 @@ class Reception:
         nas = self._protocol.nas_table.by_certificate(connection.names)
         if nas is None or not nas.is_at(connection.source[0]):
             connection.hang_up()
-            self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+            self._turn_away()
             return
         while len(self._backlog) < _CROWD and (datagram := connection.receive()) is not None:
             port = port_of(datagram.octets)
@@ -129,11 +129,15 @@ class Reception:
         if more:
             self._tally["dropped", "unknown", DropReason.KERNEL_FULL.value] += more
 
+    def _turn_away(self) -> None:
+        """Count a stranger, who gets no line and no label of its own."""
+        self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+
     def _may_come(self, address: str) -> bool:
         """Tell whether somebody at *address* may shake hands; strangers are counted as such."""
         if self._protocol.nas_table.may_come_by_tls(address):
             return True
-        self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+        self._turn_away()
         return False
 
     # --- judging ------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def servant(settings: Config) -> Servant | None:
         return None
     if os.geteuid() != 0:
         raise ServantError(
-            f'only root may become another user: start the daemon as root or as "{settings.user}",'
+            f'only root may become another user or group: start the daemon as root or as "{settings.user}",'
             " or take user and group out of radiusd.toml"
         )
     return Servant(settings.user, found.pw_uid, gid, found.pw_dir)

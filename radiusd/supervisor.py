@@ -72,7 +72,7 @@ class Supervisor:
         self._workers = Workers(rates, listening, beacon.descriptor, self._handover.descriptor)
         self._disconnector = Disconnector(settings.nas, settings.radius.listen)
         self._gauges = SupervisorGauges(self._workers, self._disconnector.outcomes)
-        self._heartbeat = Heartbeat(lambda: self._url)
+        self._heartbeat = Heartbeat(lambda: self._kept.url)
         self._beacon = beacon
         self._stage: Reason | None = Reason("database", "starting", "the daemon has just begun")
         self._http = HttpServer(http, self._readiness, self._gauges, settings.http.hosts)
@@ -109,14 +109,13 @@ class Supervisor:
 
     def _prepare_database(self) -> None:
         """Start the embedded database or wait for the other, and bring schema and definitions up to date."""
-        kept = self._steward.start_database()
-        self._url, self._owner_url, self._name = kept.url, kept.owner_url, kept.name
+        self._kept = kept = self._steward.start_database()
         if kept.moved_from:
             log.warning("database_moved", source=str(kept.moved_from), target=str(kept.directory))
         self._handover.put(self._handed_on(self._handed))
         while not self._stopping.is_set():
             try:
-                connect(self._url, application="radiusd").close()
+                connect(self._kept.url, application="radiusd").close()
                 break
             except StorageDownError as error:
                 log.error("database_down", reason=str(error))
@@ -191,7 +190,7 @@ class Supervisor:
     def _handed_on(self, handed: Handed) -> Handed:
         """Return what workers are given: they need not know how the database is kept, only where it is."""
         settings = handed.settings
-        database = settings.database.model_copy(update={"url": database_url(self._url)})
+        database = settings.database.model_copy(update={"url": database_url(self._kept.url)})
         return handed._replace(settings=replace(settings, database=database))
 
     def _announce(self) -> None:
@@ -204,19 +203,19 @@ class Supervisor:
         sys.stdout.write(
             f"radiusd ready: authentication {self._listening.auth_port}/udp,"
             f" accounting {self._listening.acct_port}/udp, http {self._http.port}/tcp,{radsec}"
-            f" database {self._name}; place a test call with: {example}\n"
+            f" database {self._kept.name}; place a test call with: {example}\n"
         )
         sys.stdout.flush()
 
     def _end_calls(self) -> None:
         """Have switches end calls that may not go on, from a thread that nobody waits for."""
-        self._disconnector.run(Disconnects(self._url), self._stopping)
+        self._disconnector.run(Disconnects(self._kept.url), self._stopping)
 
     def _extend(self) -> None:
         """At start and once a day, make room for the records of a year, if we own the tables."""
         while not self._stopping.is_set():
             try:
-                made = extend(self._owner_url or self._url)
+                made = extend(self._kept.owner_url or self._kept.url)
             except StorageDownError as error:
                 log.warning("months_not_made", reason=str(error))
             else:
@@ -226,11 +225,11 @@ class Supervisor:
     def _remove_old(self) -> None:
         """Remove what is kept for a while only."""
         days = self._settings.limits.keep_refusals_days
-        remove_old(self._url, days, self._stopping)
+        remove_old(self._kept.url, days, self._stopping)
 
     def _look_at_balances(self) -> None:
         """Soon after definitions have changed, and now and then, tell of balances that they made low."""
-        balances = LowBalances(self._url)
+        balances = LowBalances(self._kept.url)
         looks = itertools.cycle([False] + [True] * _NOTICES_LOOKS)
         while not self._stopping.is_set():
             try:
@@ -246,7 +245,7 @@ class Supervisor:
         """Ask the database for the gauges now and then, from a thread that nobody waits for."""
         while not self._stopping.is_set():
             try:
-                self._gauges.measure(self._url)
+                self._gauges.measure(self._kept.url)
             except StorageDownError as error:
                 log.warning("gauges_unknown", reason=str(error))
             self._stopping.wait(_GAUGES_SECONDS)

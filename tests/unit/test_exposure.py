@@ -39,10 +39,19 @@ def warnings(folder: Path, capsys: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (f"{OPEN}{GATEWAY}{SECRET}", "7: nas.secret: stands"),
-        (f'{OPEN}{GATEWAY}{SECRET}[database]\nurl = "{URL}"\n', "7: nas.secret: stands and 1 more"),
-        (f'{OPEN}[webhook]\nurl = "https://x.example"\n{SECRET}', "5: webhook.secret: stands"),
-        (f'{OPEN}[mail]\n{MAIL}username = "u"\npassword = "p"\n', "7: mail.password: stands"),
+        (f"{OPEN}{GATEWAY}{SECRET}", "7: nas.secret: everyone may read this file and the secret"),
+        (
+            f'{OPEN}{GATEWAY}{SECRET}[database]\nurl = "{URL}"\n',
+            "7: nas.secret: everyone may read this file and the 2 secrets",
+        ),
+        (
+            f'{OPEN}[webhook]\nurl = "https://x.example"\n{SECRET}',
+            "5: webhook.secret: everyone may read this file and the secret",
+        ),
+        (
+            f'{OPEN}[mail]\n{MAIL}username = "u"\npassword = "p"\n',
+            "7: mail.password: everyone may read this file and the secret",
+        ),
     ],
 )
 def test_a_secret_that_everyone_may_read_is_told_wherever_it_stands(
@@ -52,7 +61,7 @@ def test_a_secret_that_everyone_may_read_is_told_wherever_it_stands(
 
     told = [warning for warning in warnings(folder, capsys) if "chmod" in warning]
 
-    assert told == [f"radiusd.toml:{place} in a file that everyone may read; run: chmod o-rwx radiusd.toml"]
+    assert told == [f"radiusd.toml:{place} in it; run: chmod o-rwx radiusd.toml"]
 
 
 def test_a_password_of_an_account_is_a_secret(folder: Path, capsys: Any) -> None:
@@ -62,7 +71,9 @@ def test_a_password_of_an_account_is_a_secret(folder: Path, capsys: Any) -> None
 
     [told] = [warning for warning in warnings(folder, capsys) if "chmod" in warning]
 
-    assert told.startswith("billing.toml:7: client.account.password: stands in a file that everyone may read")
+    assert told.startswith(
+        "billing.toml:7: client.account.password: everyone may read this file and the secret in it"
+    )
 
 
 def test_a_key_that_everyone_may_read_is_told(folder: Path, capsys: Any) -> None:
