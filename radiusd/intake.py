@@ -37,8 +37,11 @@ class Intake:
 
     def wait(self, seconds: float) -> list[int]:
         """Return the descriptors that have something, at the latest after *seconds*."""
-        if any(one.has_packets or one.has_more for one in self._connections.values()):
-            seconds = 0
+        for descriptor, connection in self._connections.items():
+            if connection.has_packets or connection.has_more:
+                seconds = 0
+            # One that does not take its replies is not read, so what it sends must not wake the worker.
+            self._poll.modify(descriptor, select.POLLOUT if connection.has_unsent else select.POLLIN)
         return [descriptor for descriptor, _ in self._poll.poll(seconds * 1000)]
 
     def doors(self, ready: Sequence[int], now: float) -> Iterator[tuple[int, Door]]:

@@ -128,6 +128,7 @@ class Connection:
         self.is_open = True
         self.heard_at = now
         self.has_spoken = False
+        self.distrusted_for: DropReason | None = None
         self._received = bytearray()
         self._packets: deque[bytes] = deque()
         self._unsent = bytearray()
@@ -140,7 +141,12 @@ class Connection:
     @property
     def has_more(self) -> bool:
         """Tell whether more was read from the kernel than was made into packets."""
-        return self.is_open and bool(self.names) and self.socket.pending() > 0
+        return self.is_open and not self._unsent and bool(self.names) and self.socket.pending() > 0
+
+    @property
+    def has_unsent(self) -> bool:
+        """Tell whether replies wait for room at the kernel; until they are gone nothing more is read."""
+        return bool(self._unsent)
 
     def advance(self, now: float) -> None:
         """Shake hands or read, a share of a turn at most; what waits to be sent goes out, too."""
@@ -183,6 +189,11 @@ class Connection:
     def is_overdue(self, now: float) -> bool:
         """Tell whether it took too long to show a certificate, or has long been silent."""
         return now - self.heard_at > (_IDLE_SECONDS if self.names else _HANDSHAKE_SECONDS)
+
+    def distrust(self, reason: DropReason) -> None:
+        """Take nothing more, for *reason*; what was taken behind that packet is not to be decided either."""
+        self.distrusted_for = reason
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Take nothing more of what has come."""

@@ -106,7 +106,9 @@ class Reception:
             return
         while len(self._backlog) < _CROWD and (datagram := connection.receive()) is not None:
             port = port_of(datagram.octets)
-            self._put(Arrival(nas, connection, descriptor, port, datagram, began))
+            # Each has a moment of its own: a turn decides a connection's packets in the order of the stream.
+            at = clock.monotonic_seconds()
+            self._put(Arrival(nas, connection, descriptor, port, datagram, at))
 
     def _put(self, arrival: Arrival) -> None:
         if not self._backlog.put(arrival):
@@ -145,6 +147,9 @@ class Reception:
     def _judge(self, arrival: Arrival, now: datetime, began: float, is_serving: bool) -> Waiting | None:
         """Return what is to be decided; None for what was answered or dropped."""
         datagram, door = arrival.datagram, arrival.door
+        if isinstance(door, Connection) and door.distrusted_for:
+            self._drop(door.distrusted_for, arrival.nas.name, datagram.source[0])
+            return None
         key = arrival.descriptor if isinstance(door, Listener) else door
         received = self._protocol.receive(
             datagram.octets, datagram.source, arrival.port, key, now, began, arrival.nas
@@ -159,7 +164,7 @@ class Reception:
             and isinstance(door, Connection)
             and ends_connection(received.reason)
         ):
-            door.hang_up()
+            door.distrust(received.reason)
         self._settle(received, arrival, is_serving)
         return None
 

@@ -208,6 +208,37 @@ def test_what_openssl_has_read_is_not_forgotten(peer: Peer, monkeypatch: pytest.
     assert peer.packets() == [PACKET]
 
 
+def test_what_the_kernel_had_no_room_for_goes_out_once_there_is_room_p_140(peer: Peer) -> None:
+    near, far = socket.socketpair()
+    waiting: list[Connection | None] = [peer.connection, None]
+    acceptor: Any = SimpleNamespace(socket=near, accept=lambda now: waiting.pop(0))
+    intake = Intake([], [acceptor], [])
+    list(intake.doors([near.fileno()], 0.0))
+    peer.send(PACKET)
+    datagram = peer.connection.receive()
+    assert datagram is not None
+    replies = 0
+    while not peer.connection.has_unsent:
+        assert peer.connection.send(b"x" * 4096, datagram)
+        replies += 1
+
+    # What it sends before it takes its replies wakes nobody, for it is not read.
+    peer.socket.send(PACKET)
+    assert intake.wait(0) == []
+
+    received = 0
+    for _ in range(1000):
+        with suppress(*WANTS):
+            while received < replies * 4096:
+                received += len(peer.socket.recv(65_536))
+        list(intake.doors(intake.wait(0), 3.0))
+    assert received == replies * 4096
+    assert peer.packets() == [PACKET]
+    intake.close()
+    near.close()
+    far.close()
+
+
 class Line:
     """A connection of which only its socket is real."""
 
@@ -216,7 +247,7 @@ class Line:
         self.source = (source, 1)
         self.names = (name,) if name else ()
         self.heard_at, self.has_spoken = 0.0, False
-        self.has_packets, self.has_more, self.is_open = False, False, True
+        self.has_packets, self.has_more, self.has_unsent, self.is_open = False, False, False, True
 
     def is_overdue(self, now: float) -> bool:
         return False
