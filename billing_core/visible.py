@@ -16,6 +16,11 @@ def visible(text: str, keeping: str = "") -> str:
     )
 
 
+def plain_json(document: str) -> str:
+    """Return a JSON *document* of ASCII without the one control character that JSON lets stand, DEL."""
+    return document.replace("\x7f", "\\u007f") if "\x7f" in document else document
+
+
 def visible_lines(text: str) -> str:
     """Return *text* likewise; what we have put on several lines stays there."""
     return visible(text, "\n")

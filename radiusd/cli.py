@@ -1,9 +1,9 @@
 """`radiusd serve | check | status | call`."""
 
-import argparse
 import json
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -11,17 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from billing_core.admin.definitions import definitions
 from billing_core.admin.definitions.definitions import Definitions
 from billing_core.admin.mail.mail_templates import Templates
-from billing_core.admin.output import CommandError
+from billing_core.admin.output import CommandError, CommandParser
 from billing_core.ports import StorageDownError
 from billing_core.rates_file import read_rates
 from billing_core.settings import Fault, SettingsError, read
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.schema import SchemaError
-from billing_core.visible import visible, visible_lines
+from billing_core.visible import plain_json, visible, visible_lines
 from radiusd import clock, codec, config, logs, machine
 from radiusd.config import Config
 from radiusd.exchange import NoAnswerError, ask
@@ -60,7 +61,7 @@ _err = Console(stderr=True, soft_wrap=True, highlight=False)
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status: 1 is trouble that the message explains."""
     parsed = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = parsed.run
+    run: Callable[[Namespace], int] = parsed.run
     try:
         return run(parsed)
     except _EXPECTED as error:
@@ -68,11 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _parser() -> ArgumentParser:
+    common = CommandParser(add_help=False)
     common.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="default: config")
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser = argparse.ArgumentParser(prog="radiusd", description="RADIUS authorization and accounting.")
+    parser = CommandParser(prog="radiusd", description="RADIUS authorization and accounting.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", parents=[common], help="run the daemon")
     serve.set_defaults(run=_serve)
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def _serve(arguments: Namespace) -> int:
     """Take all that may need the rights of root, give them up if there is a user to become, and serve."""
     settings = config.load(arguments.config)
     machine.check(settings, clock.now())
@@ -118,7 +119,7 @@ def _new(folder: Path) -> Path:
     return folder
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _check(arguments: Namespace) -> int:
     """Read everything that `serve` would read; report every fault of every file."""
     faults: list[Fault] = []
     warnings: list[Fault] = []
@@ -174,7 +175,7 @@ def _mail_warnings(settings: Config, files: list[Definitions]) -> Iterator[Fault
                 break
 
 
-def _status(arguments: argparse.Namespace) -> int:
+def _status(arguments: Namespace) -> int:
     """Ping both ports with a Status-Server (RFC 5997)."""
     settings = config.load(arguments.config)
     nas = settings.nas.find("127.0.0.1")
@@ -196,7 +197,7 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _call(arguments: argparse.Namespace) -> int:
+def _call(arguments: Namespace) -> int:
     trial = place(config.load(arguments.config), arguments.account, arguments.to, arguments.seconds)
     if arguments.json:
         _print_json(asdict(trial))
@@ -204,7 +205,7 @@ def _call(arguments: argparse.Namespace) -> int:
     table = Table(show_header=False, title="Test call")
     for name, value in asdict(trial).items():
         if value is not None:
-            table.add_row(name.replace("_", " "), str(value))
+            table.add_row(Text(name.replace("_", " ")), Text(visible(str(value))))
     _out.print(table)
     if trial.accepted:
         cost = f"cost {trial.amount} {trial.currency}" if trial.amount is not None else "was not charged yet"
@@ -215,4 +216,4 @@ def _call(arguments: argparse.Namespace) -> int:
 
 
 def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.write(plain_json(json.dumps(document, indent=2)) + "\n")

@@ -16,7 +16,7 @@ from typing import IO, Any
 import orjson
 import structlog
 
-from billing_core.visible import visible, visible_lines
+from billing_core.visible import plain_json, visible, visible_lines
 from radiusd.config import Log
 
 # Without local variables: among them are passwords and secrets.
@@ -112,9 +112,7 @@ def _json(event: object, **_: object) -> str:
         line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:  # Half a character, which only the slower one can write.
         line = b"\xff"
-    text = line.decode() if line.isascii() else json.dumps(event, default=str)
-    # JSON lets DEL stand as it is; a terminal that shows the log does not.
-    return text.replace("\x7f", "\\u007f") if "\x7f" in text else text
+    return plain_json(line.decode() if line.isascii() else json.dumps(event, default=str))
 
 
 def _seen(_: object, __: str, event: Any) -> Any:

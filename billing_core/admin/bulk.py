@@ -8,6 +8,7 @@ from io import RawIOBase
 from itertools import chain
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Column, Connection, MetaData, Table
 from sqlalchemy import update as update_statement
 
@@ -34,6 +35,7 @@ class _Stream(RawIOBase):
 
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
+        self.failed: Exception | None = None
 
     def readable(self) -> bool:
         return True
@@ -41,9 +43,13 @@ class _Stream(RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return some lines of about *size* octets; nothing at the end."""
         parts: list[bytes] = []
-        while size > 0 and (line := next(self._lines, b"")):
-            parts.append(line)
-            size -= len(line)
+        try:
+            while size > 0 and (line := next(self._lines, b"")):
+                parts.append(line)
+                size -= len(line)
+        except Exception as error:
+            self.failed = error
+            raise
         return b"".join(parts)
 
 
@@ -83,8 +89,15 @@ def _first_of(rows: Iterable[Row]) -> tuple[Row | None, Iterator[Row]]:
 def copy(connection: Connection, table: str, columns: Iterable[str], lines: Iterator[bytes]) -> None:
     """Give *lines*, one or more at a time in COPY's text format, to a table."""
     driver: Any = connection.connection.driver_connection
+    stream = _Stream(lines)
     with driver.cursor() as cursor:
-        cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _Stream(lines))
+        try:
+            cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", stream)
+        except psycopg2.Error:
+            # The driver tells what the lines failed of as if it were the database's fault.
+            if stream.failed is not None:
+                raise stream.failed from None
+            raise
 
 
 def update(connection: Connection, table: Table, rows: Iterable[Row]) -> None:

@@ -18,6 +18,8 @@ from billing_core.visible import visible
 # A spreadsheet takes a cell that begins with one of these for a formula, in full width, too. A cell may also
 # begin in the middle of a text: at whatever separates cells there, which need not be a comma.
 _FORMULA = re.compile(r"(?:^|(?<=[,;|\t\r\n\"]))(?=[ ']*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])")
+# A telephone number as people write it, which a spreadsheet takes for a number at worst.
+_E164 = re.compile(r"\+[0-9]+")
 
 
 def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], output: Output) -> None:
@@ -31,7 +33,7 @@ def export_csv(path: Path, records: Iterable[Record], columns: Iterable[str], ou
     if path == STDOUT:
         write_csv(sys.stdout, records, columns, shown=visible if sys.stdout.isatty() else str)
         return
-    if path.is_symlink() and path.is_file():
+    if path.is_symlink() and (path.is_file() or not path.exists()):
         target = path.resolve()
         raise CommandError(f"{path}: is a link; name the file itself: {target}, or - to print the list")
     try:
@@ -91,4 +93,4 @@ def cell(value: object) -> str:
         return readable(value)
     # Line ends and tabs are written as they are, for a cell may hold them.
     text = visible(value, "\r\n\t") if isinstance(value, str) else readable(value)
-    return _FORMULA.sub("'", text)
+    return text if _E164.fullmatch(text) else _FORMULA.sub("'", text)

@@ -6,17 +6,18 @@ string without exponent, a time as RFC 3339 in UTC.
 
 import csv
 import json
+from argparse import ArgumentParser
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from billing_core.money import plain
-from billing_core.visible import visible, visible_lines
+from billing_core.visible import plain_json, visible, visible_lines
 
 # Where nobody looks, no line is cut or folded: other programs read it.
 _WIDTH_WITHOUT_TERMINAL = 100_000
@@ -35,6 +36,14 @@ Record = Mapping[str, Any]
 
 class CommandError(Exception):
     """An expected failure: one sentence that names the place, the value and what would be right."""
+
+
+class CommandParser(ArgumentParser):
+    """A command line of ours: what was typed there is quoted without steering the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong, and end with status 2."""
+        super().error(visible_lines(message))
 
 
 def instant(moment: datetime) -> str:
@@ -110,8 +119,7 @@ class Output:
 
     def document(self, value: object) -> None:
         """Write the one JSON document of a command that has `--json`."""
-        json.dump(value, self._console.file, default=json_value, indent=2)
-        self._console.file.write("\n")
+        self._console.file.write(plain_json(json.dumps(value, default=json_value, indent=2)) + "\n")
 
     def records(self, records: Iterable[Record], columns: Iterable[str], right: Collection[str] = ()) -> None:
         """Write a list: for programs with every field, for people the *columns* that fit a screen.
@@ -147,7 +155,7 @@ class Output:
         write = self._console.file.write
         separator = "["
         for record in records:
-            write(f"{separator}\n{json.dumps(record, default=json_value)}")
+            write(f"{separator}\n{plain_json(json.dumps(record, default=json_value))}")
             separator = ","
         write("[]\n" if separator == "[" else "\n]\n")
 

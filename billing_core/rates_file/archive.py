@@ -17,7 +17,11 @@ ELEMENTS_MAX: Final = 4_000_000
 """In a member without rows: those of two million different texts."""
 TEXT_MAX: Final = 1_000_000
 """Characters of one text; Excel takes 32,767 in a cell."""
+SECONDS_MAX: Final = 30
+"""So long it may take to look through, at some million elements a second: a measure that is the same on a
+machine that is busy."""
 
+_ELEMENTS_A_SECOND = 1_000_000
 _PIECE_OCTETS = 65_536
 _TOKEN_OCTETS_MAX = 4 * 1024 * 1024
 _MEGABYTE = 1024 * 1024
@@ -44,6 +48,7 @@ def _count(archive: ZipFile) -> None:
     if len(members) > MEMBERS_MAX:
         raise _TooMuchError(f"is an archive of {len(members):,} files, more than {MEMBERS_MAX:,}")
     unpacked = 0
+    seen = 0
     for member in members:
         content = _Content(member.filename) if member.filename.endswith((".xml", ".rels")) else None
         with archive.open(member) as file:
@@ -54,6 +59,9 @@ def _count(archive: ZipFile) -> None:
                     raise _TooMuchError(f"unpacks to more than {limit} megabytes, the most that is opened")
                 if content is not None:
                     content.feed(piece)
+                    if seen + content.seen > SECONDS_MAX * _ELEMENTS_A_SECOND:
+                        raise _TooMuchError(f"takes more than {SECONDS_MAX} seconds to look through")
+        seen += content.seen if content is not None else 0
 
 
 class _Content:
@@ -61,7 +69,7 @@ class _Content:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._elements = self._text = self._quiet = 0
+        self.seen = self._elements = self._text = self._quiet = 0
         self._has_rows = False
         self._is_broken = False
         self._parser = expat.ParserCreate()
@@ -87,6 +95,7 @@ class _Content:
         if name.rpartition(":")[2] == "row":
             self._elements, self._has_rows = 0, True
         self._elements += 1
+        self.seen += 1
         if self._elements > (ROW_ELEMENTS_MAX if self._has_rows else ELEMENTS_MAX):
             what = "one row" if self._has_rows else "one table"
             raise _TooMuchError(f"holds {what} of more than {self._elements - 1:,} cells ({self._name})")

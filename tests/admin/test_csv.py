@@ -38,7 +38,9 @@ def test_all_columns_of_every_record_are_written(busy: Billing) -> None:
     assert found == as_text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+39", "-5", "@SUM(A1)", "\t1", "\r1", "-", " =1", "\uff1d1+1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+39 06", "+1+1", "-5", "@SUM(A1)", "\t1", "\r1", "-", " =1", "\uff1d1+1"]
+)
 def test_a_text_that_a_spreadsheet_would_run_is_guarded(text: str) -> None:
     assert cell(text) == f"'{text}"
 
@@ -76,7 +78,7 @@ def test_no_separator_of_any_spreadsheet_makes_a_formula_begin_a_cell() -> None:
 
 @pytest.mark.parametrize(("value", "written"), [
     (Decimal("-0.610000"), "-0.610000"), (-5, "-5"), (None, ""), (NOON, "2026-03-02T12:00:00Z"),
-    ("39", "39"), ("a=b", "a=b"), ("", ""), (Decimal("0E-6"), "0.000000"),
+    ("39", "39"), ("+442071234567", "+442071234567"), ("a=b", "a=b"), ("", ""), (Decimal("0E-6"), "0.000000"),
 ])  # fmt: skip
 def test_numbers_times_and_other_texts_stay_as_they_are(value: object, written: str) -> None:
     assert cell(value) == written
@@ -140,12 +142,18 @@ def test_no_link_leads_to_a_file_of_somebody_else(busy: Billing) -> None:
     path.with_name("march.csv.part").symlink_to(others)
     link = busy.directory / "link.csv"
     link.symlink_to(others)
+    dangling = busy.directory / "dangling.csv"
+    dangling.symlink_to(busy.directory / "nothing")
 
     written, refused = busy("xdrs", "--csv", str(path)), busy("xdrs", "--csv", str(link))
 
     assert (written.code, path.is_symlink()) == (0, False)
     assert (refused.code, refused.out) == (1, "")
     assert refused.err == f"{link}: is a link; name the file itself: {others}, or - to print the list\n"
+    assert busy("xdrs", "--csv", str(dangling)).err.startswith(
+        f"{dangling}: is a link; name the file itself: "
+    )
+    assert dangling.is_symlink()
     assert others.read_text(encoding="utf-8") == "theirs"
 
 

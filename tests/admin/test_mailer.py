@@ -29,6 +29,7 @@ from sqlalchemy import Engine
 
 from billing_core.admin.mail import mail_settings, outbox
 from billing_core.admin.mail.mail_settings import Mail
+from billing_core.admin.mail.mail_templates import Letter, Templates
 from billing_core.admin.mail.mailer import Mailer, Pass, retry_pause
 from billing_core.admin.mail.outbox import Wanted
 from billing_core.admin.output import CommandError, Record
@@ -39,6 +40,7 @@ from billing_core.storage.connection import connect
 from billing_core.storage.gauges import read_gauges
 from billing_core.storage.postgres import PostgresStorage
 from billing_core.storage.schema import engine
+from billing_core.visible import visible
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 CLIENT = """
@@ -179,9 +181,19 @@ def test_no_name_can_add_a_header_or_a_line_to_a_subject(post: Post, box: Mailbo
     post.send()
 
     (mail,) = box.mails
-    assert mail["Subject"] == " ".join(name.split())
+    assert mail["Subject"] == visible(name)
     assert (mail["Bcc"], mail["To"]) == (None, "pay@example.com")
-    assert mail.get_content().split() == name.split()
+    assert mail.get_content() == f"{visible(name)}\r\n"
+
+
+def test_no_name_can_steer_the_terminal_on_which_a_mail_is_read(post: Post) -> None:
+    (post.directory / "own").mkdir()
+    (post.directory / "own" / "low_balance.txt").write_text("Subject: {{ client }}\n\n\u00a0{{ client }}\n")
+
+    letter = Templates(post.directory / "own").write("low_balance", {"client": "A\x1b]0;x\x07\x7f\u202eB"})
+
+    name = r"A\x1b]0;x\x07\x7f\u202eB"
+    assert letter == Letter(name, f"\u00a0{name}\n"), "a template is the admin's own and stays as it is"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The forms in which values are written, for people, for programs and for PostgreSQL."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -42,3 +43,12 @@ def test_any_text_arrives_as_it_was_sent(billing: Billing, text: str) -> None:
 
     found = billing.sql("SELECT who, before, after FROM audit")
     assert [tuple(values) for values in found] == [(text, None, text)] * 2
+
+
+def test_what_ends_the_lines_of_a_bulk_insert_is_told_as_it_is(billing: Billing) -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"1\n"
+        raise MemoryError
+
+    with pytest.raises(MemoryError), billing.engine.begin() as connection:
+        bulk.copy(connection, "audit", ["id"], lines())

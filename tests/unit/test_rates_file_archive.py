@@ -71,6 +71,18 @@ def test_what_is_too_much_is_told_with_its_measure_and_the_cure(kind: str) -> No
     assert file.tell() == 0
 
 
+def test_what_takes_too_long_is_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "SECONDS_MAX", 2)
+    monkeypatch.setattr(archive, "_ELEMENTS_A_SECOND", 1000)
+    other = "xl/worksheets/sheet2.xml"
+
+    assert excess(packed({SHEET: sheet("<row/>" * 1000), other: sheet("<row/>" * 900)})) is None
+    told = excess(packed({SHEET: sheet("<row/>" * 1000), other: sheet("<row/>" * 1100)}))
+
+    assert told is not None
+    assert told.startswith("takes more than 2 seconds to look through; ")
+
+
 def test_many_rows_of_a_few_cells_are_welcome() -> None:
     rows = "<row><c><v>1</v></c></row>" * 20_000
 

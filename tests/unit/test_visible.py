@@ -1,18 +1,21 @@
 """What a stranger chose steers no terminal and no reader, wherever it is shown."""
 
+import json
 import logging
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 
 import pytest
 import structlog
 
 from billing_core.admin import csv_export
+from billing_core.admin.cli import main as billing
 from billing_core.admin.csv_export import STDOUT, export_csv
 from billing_core.admin.output import Output, readable
 from billing_core.visible import visible, visible_lines
 from radiusd import logs
+from radiusd.cli import main as radiusd
 from radiusd.logs import LineSink
 
 STEERING = {
@@ -97,6 +100,36 @@ def test_a_log_for_machines_is_plain_ascii(text: str) -> None:
 
     assert line.isascii()
     assert is_harmless(line)
+
+
+@pytest.mark.parametrize("text", STEERING.values(), ids=STEERING)
+def test_a_document_for_programs_is_plain_ascii(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(is_json=True)
+    output.document({"name": text})
+    output.records([{"name": text}], ["name"])
+
+    told = capsys.readouterr().out
+    assert told.isascii()
+    assert is_harmless(told)
+    document, end = json.JSONDecoder().raw_decode(told)
+    assert document == {"name": text}
+    assert json.loads(told[end:]) == [{"name": text}]
+
+
+@pytest.mark.parametrize(
+    ("main", "command"), [(billing, "verify"), (radiusd, "status")], ids=["billing", "radiusd"]
+)
+@pytest.mark.parametrize("text", STEERING.values(), ids=STEERING)
+def test_a_wrong_command_line_is_quoted_harmlessly(
+    text: str, main: Callable[[list[str]], int], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, f"a{text}"])
+
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert is_harmless(told)
+    assert f"unrecognized arguments: a{visible_lines(text)}" in told
 
 
 class Terminal(StringIO):

@@ -21,6 +21,7 @@ from billing_core.admin.command_line import (
 )
 from billing_core.admin.command_line.arguments import Subcommands, Words
 from billing_core.admin.command_line.client_selection import SIGNED
+from billing_core.admin.output import CommandParser
 
 SUBCOMMANDS: Subcommands = {
     **clients.SUBCOMMANDS,
@@ -56,7 +57,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def parser() -> ArgumentParser:
     """Return the parser of `billing`; what it parses has `run`, the name of the function to be called."""
-    whole = ArgumentParser(
+    whole = CommandParser(
         prog="billing", description="Clients, rates, payments and calls.", allow_abbrev=False
     )
     directory: dict[str, Any] = {

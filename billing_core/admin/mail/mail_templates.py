@@ -16,6 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 import billing_core
 from billing_core.money import shown
 from billing_core.settings import Fault
+from billing_core.visible import visible
 
 _SUBJECT = "Subject:"
 
@@ -87,9 +88,13 @@ class Templates:
         """Look first into *directory*, each time anew."""
         self._directory = directory
         loader = FileSystemLoader([directory, _sample()])
-        # Plain text is escaped for nobody.
+        # Plain text is escaped for nobody, but a fact may hold what somebody else chose.
         self._environment = SandboxedEnvironment(
-            loader=loader, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
+            loader=loader,
+            undefined=StrictUndefined,
+            autoescape=False,
+            keep_trailing_newline=True,
+            finalize=_fact,
         )
         self._environment.filters["money"] = _money
 
@@ -122,6 +127,10 @@ class Templates:
 
 # What a template may stumble over that Jinja does not put into words of its own, as in {{ 1 / 0 }}.
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError, RecursionError)
+
+
+def _fact(value: object) -> object:
+    return visible(value) if isinstance(value, str) else value
 
 
 def _money(amount: object) -> str:
