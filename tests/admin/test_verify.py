@@ -1,14 +1,16 @@
 """`billing verify`: sound books pass, and each rule that is broken is reported."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from billing_command import Billing
-from calls import at, request, start, stop
+from calls import NOON, at, report, request, start, stop
 from traffic import define, handle, place
 
 from billing_core.admin.ledger.invariants import INVARIANTS
 from billing_core.admin.ledger.verify import DEAREST, RATED_AGAIN, RECOMPUTED, SETTLED, TOLD
+from billing_core.report import Kind
 from billing_core.storage import tables
 
 
@@ -184,3 +186,13 @@ def test_a_further_leg_is_no_longer_than_the_leg_beside_it(busy: Billing) -> Non
     [found] = warnings(busy)["further_legs_stand_beside_as_long_a_leg"]
 
     assert (found["call_id"], found["seconds"], found["beside"]) == ("longer", 600, 60)
+
+
+def test_a_failure_of_another_leaves_the_books_sound_while_the_call_goes_on(busy: Billing) -> None:
+    handle(busy, request("forked"), report(Kind.FAILED, "forked", disconnect_cause="17"))
+    handle(busy, start("forked"), now=NOON + timedelta(seconds=5))
+
+    assert broken(busy) == set()
+
+    handle(busy, stop(30, "forked"), now=NOON + timedelta(seconds=40))
+    assert broken(busy) == set()

@@ -21,6 +21,7 @@ from billing_core.limits import Limits
 from billing_core.money import DEFAULT_ROUNDING, ONE, ZERO, read_rounding
 from billing_core.rate_table import Rate
 from billing_core.rating import billed_seconds, cost
+from billing_core.session import State
 from billing_core.xdr import XdrState
 
 RECOMPUTED = "amounts_are_the_cost_of_the_duration"
@@ -118,6 +119,7 @@ def _dearest(connection: Connection, limits: Limits) -> Finding:
 # The rate that priced a leg is pinned in its session, as long as the session is of that generation.
 _RATED = f"""
     SELECT session.call_id, session.session_id, session.posted, session.estimated, session.decided_seconds,
+        session.state AS leg_state,
         {", ".join(f"session.{name} AS heard_{name}" for name in Facts._fields)},
         session.calling AS heard_calling, session.called AS heard_called,
         session.code, session.destination, session.price_per_minute, session.setup_fee,
@@ -188,7 +190,12 @@ def _left_to_post(row: Row[Any], rate: Rate | None) -> Iterator[Record]:
 
 
 def _told_otherwise(row: Row[Any], rate: Rate | None) -> Iterator[Record]:
-    """The last revision tells what the leg's records told."""
+    """The last revision tells what the leg's records told.
+
+    A leg that a failure of another's had ended goes on: what its next records tell waits for its end.
+    """
+    if State(row.leg_state).is_open:
+        return
     values = row._mapping
     heard = {name: values[f"heard_{name}"] for name in _TOLD_AS_HEARD}
     heard["duration_seconds"] = _heard_seconds(row, rate)
