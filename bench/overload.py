@@ -180,7 +180,7 @@ def main() -> None:
 
 
 def _peak(generator: Generator, seconds: float, surplus: float) -> float:
-    peak = generator.saturate(generator.build(int(seconds * 9000), questions_only=True), seconds, surplus)
+    peak = generator.saturate(generator.build(int(seconds * 20_000), questions_only=True), seconds, surplus)
     generator.settle()
     return peak
 
