@@ -1,6 +1,7 @@
 """What is kept for so many days only is removed, in a thread of the supervisor's that nobody waits for."""
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 
@@ -18,9 +19,10 @@ _PAUSE_SECONDS = 0.2
 log = structlog.get_logger()
 
 
-def remove_old(url: str, days: int, stopping: threading.Event) -> None:
-    """Every ten minutes, remove the refusals that are older than *days*, until *stopping*."""
+def remove_old(url: str, keep_days: Callable[[], int], stopping: threading.Event) -> None:
+    """Every ten minutes, remove the refusals that are older than *keep_days* says, until *stopping*."""
     while not stopping.is_set():
+        days = keep_days()
         try:
             removed = _round(url, timedelta(days=days), stopping)
             if removed:

@@ -30,11 +30,11 @@ from radiusd.exposure import exposures
 from radiusd.handover import Handed
 from radiusd.listening import Listening
 from radiusd.own_ports import own_ports
-from radiusd.radsec import TlsError, tls_files
 from radiusd.scratch import scratch_folder
 from radiusd.servant import ServantError, become, require_program, servant
 from radiusd.sockets import PortTakenError, web
 from radiusd.steward import LocalSteward, Steward, StewardError, left_behind
+from radiusd.tls_files import TlsError, tls_files
 from radiusd.trial import TrialError, place
 from radiusd.wire import Code
 
@@ -65,8 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(parsed)
     except _EXPECTED as error:
-        _err.print(visible_lines(f"radiusd: {error}"), markup=False)
+        _complain(str(error))
         return 1
+
+
+def _complain(sentence: str) -> None:
+    _err.print(visible_lines(f"radiusd: {sentence}"), markup=False)
 
 
 def _parser() -> ArgumentParser:
@@ -92,7 +96,8 @@ def _parser() -> ArgumentParser:
 def _serve(arguments: Namespace) -> int:
     """Take all that may need the rights of root, give them up if there is a user to become, and serve."""
     settings = config.load(arguments.config)
-    machine.check(settings, clock.now())
+    machine.check(settings)
+    machine.await_clock(clock.now, _complain, lambda: clock.sleep(1.0))
     handed = Handed(settings, tls_files(settings.radsec))
     steward: Steward = (local := LocalSteward(arguments.config.resolve(), settings))
     if user := servant(settings):

@@ -14,6 +14,11 @@ def nanoseconds() -> int:
     return time.time_ns()
 
 
+def sleep(seconds: float) -> None:
+    """Wait so long."""
+    time.sleep(seconds)
+
+
 def monotonic_seconds() -> float:
     """Return the seconds of a clock that nobody sets."""
     return time.monotonic()

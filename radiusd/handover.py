@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 from radiusd.config import Config
-from radiusd.radsec import TlsFiles
+from radiusd.tls_files import TlsFiles
 
 _PLACE = struct.Struct("=QQ")
 

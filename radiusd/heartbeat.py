@@ -21,6 +21,8 @@ CURES = {
     Trouble.READ_ONLY: "see the kernel's log for a failing disk and mount it writable,"
     " or name the primary server in database.url",
     Trouble.STARTING: "wait: it recovers what it had committed",
+    Trouble.EXHAUSTED: "give its machine memory, or raise its limits of processes and open files:"
+    " it goes on by itself",
     Trouble.REFUSING: "see the login, its rights and max_connections of the server",
 }
 

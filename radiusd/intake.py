@@ -3,6 +3,8 @@
 import select
 from collections.abc import Callable, Iterator, Sequence
 
+import structlog
+
 from radiusd.connections import giving_way
 from radiusd.radsec import Acceptor, Connection
 from radiusd.sockets import Listener
@@ -11,6 +13,10 @@ Door = Listener | Connection
 
 _ACCEPTED_MAX = 8
 """So many are let in a turn: fewer than one address may have, so that each gets a turn to speak."""
+_REST_SECONDS = 1.0
+_NO_ROOM = "raise the limit of open files, or give the machine memory: it is tried each second"
+
+log = structlog.get_logger()
 
 
 class Intake:
@@ -31,6 +37,8 @@ class Intake:
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._acceptors = {acceptor.socket.fileno(): acceptor for acceptor in acceptors}
         self._connections: dict[int, Connection] = {}
+        self._has_no_room = False
+        self._rests_until = 0.0
         self._poll = select.poll()
         for descriptor in (*self._listeners, *self._acceptors, *others):
             self._poll.register(descriptor, select.POLLIN)
@@ -46,6 +54,10 @@ class Intake:
 
     def doors(self, ready: Sequence[int], now: float) -> Iterator[tuple[int, Door]]:
         """Yield the doors at which packets wait; new connections are let in, ended ones forgotten."""
+        if self._rests_until and now >= self._rests_until:
+            self._rests_until = 0.0
+            for descriptor in self._acceptors:
+                self._poll.modify(descriptor, select.POLLIN)
         yield from self._advanced(ready, now)
         # After that: who has just said something must not give way to a crowd that says nothing.
         for descriptor in ready:
@@ -74,7 +86,12 @@ class Intake:
     def _let_in(self, acceptor: Acceptor, now: float) -> None:
         """Take what waits, a few at a time; strangers' addresses are turned away before any handshake."""
         for _ in range(_ACCEPTED_MAX):
-            connection = acceptor.accept(now)
+            try:
+                connection = acceptor.accept(now)
+            except OSError as error:
+                self._rest(now, str(error))
+                return
+            self._has_no_room = False
             if connection is None:
                 return
             if not self._may_come(connection.source[0]):
@@ -84,6 +101,15 @@ class Intake:
             self._connections[descriptor] = connection
             self._poll.register(descriptor, select.POLLIN)
             self._make_room()
+
+    def _rest(self, now: float, reason: str) -> None:
+        """Leave connections with the kernel for a moment; else they would wake us all the time."""
+        if not self._has_no_room:
+            log.error("connection_not_accepted", reason=reason, cure=_NO_ROOM)
+        self._has_no_room = True
+        self._rests_until = now + _REST_SECONDS
+        for descriptor in self._acceptors:
+            self._poll.modify(descriptor, 0)
 
     def _advance(self, connection: Connection, now: float) -> None:
         was_unknown = not connection.names

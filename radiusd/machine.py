@@ -1,6 +1,7 @@
 """What the daemon needs of its machine before it begins: a clock that was set, and room for its files."""
 
 import resource
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,15 +24,26 @@ class MachineError(Exception):
     """The machine lacks something; the message names the figures and the remedy."""
 
 
-def check(settings: Config, now: datetime) -> None:
+def await_clock(
+    now: Callable[[], datetime], tell: Callable[[str], None], pause: Callable[[], object]
+) -> None:
+    """Wait until the clock has been set, and *tell* once that it was not: at boot it may be set later."""
+    moment = now()
+    if moment >= _EARLIEST:
+        return
+    tell(
+        f"the clock of this machine says {moment:%Y-%m-%d %H:%M} UTC; set it: records and prices go by it."
+        " The daemon waits until then"
+    )
+    while now() < _EARLIEST:
+        pause()
+
+
+def check(settings: Config) -> None:
     """Make sure that *settings* can be served here, and take as many open files as we may and need.
 
     Raises MachineError.
     """
-    if now < _EARLIEST:
-        raise MachineError(
-            f"the clock of this machine says {now:%Y-%m-%d %H:%M} UTC; set it: records and prices go by it"
-        )
     needed = _files_needed(settings)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if _is_below(hard, needed):

@@ -29,9 +29,10 @@ from radiusd.duplicates import DuplicateCache
 from radiusd.handover import Handover
 from radiusd.metrics import Metrics
 from radiusd.protocol import Protocol
-from radiusd.radsec import Acceptor, TlsFiles, handed_context
+from radiusd.radsec import Acceptor
 from radiusd.readiness import Beacon
 from radiusd.reception import Reception
+from radiusd.tls_files import TlsFiles, handed_context
 from radiusd.wire import Port
 from radiusd.worker import Worker
 

@@ -4,16 +4,12 @@ Nothing here waits: a worker asks a connection when the kernel says that it has 
 malformed or not genuine there ends it, for after that nobody knows where a packet begins.
 """
 
-import os
+import errno
 import ssl
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a class with a small letter
-from typing import Any, NamedTuple
+from typing import Any
 
-from radiusd.config import Radsec
 from radiusd.sockets import Datagram
 from radiusd.wire import HEADER_OCTETS, PACKET_OCTETS_MAX, Code, DropReason, Port
 
@@ -23,6 +19,7 @@ _READ_OCTETS = 16_384
 # So much may wait for a turn, of packets and of octets that are none yet; the rest waits at the other end.
 _PACKETS_MAX = 256
 _TURN_OCTETS = 65_536
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _UNSENT_OCTETS_MAX = 256 * PACKET_OCTETS_MAX
 
 
@@ -35,69 +32,6 @@ _SPARED = frozenset(
         DropReason.STATUS_DISABLED,
     )
 )
-
-
-class TlsError(Exception):
-    """The certificates in the settings can't be used; the message names the file."""
-
-
-class TlsFiles(NamedTuple):
-    """The contents of the files that RADIUS over TLS takes."""
-
-    certificate: bytes
-    key: bytes
-    authorities: bytes
-
-
-def tls_files(settings: Radsec) -> TlsFiles | None:
-    """Return what is in the files that *settings* name; None when they have no certificate.
-
-    Raises TlsError, also where servers can't use them.
-    """
-    if settings.certificate is None or settings.key is None or settings.authorities is None:
-        return None
-    files = settings.certificate, settings.key, settings.authorities
-    server_context(*files)
-    return TlsFiles(*(file.read_bytes() for file in files))
-
-
-def handed_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return what servers need, by the contents of *files*. Raises TlsError."""
-    with ExitStack() as opened:
-        return server_context(*(opened.enter_context(_in_memory(octets)) for octets in files))
-
-
-@contextmanager
-def _in_memory(octets: bytes) -> Iterator[Path]:
-    """Give a file of that content that nobody else sees: OpenSSL takes a key by its path only."""
-    descriptor = os.memfd_create("radiusd-tls")
-    try:
-        os.write(descriptor, octets)
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
-
-
-def server_context(certificate: Path, key: Path, authorities: Path) -> ssl.SSLContext:
-    """Return what servers need: our certificate and key, and the *authorities* that sign our switches'.
-
-    Raises TlsError.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Shaking hands again and again is work for us alone.
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # RFC 6614 section 2.3: both sides show a certificate, always.
-    context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(f"{certificate}: this certificate and its key {key} can't be used: {error}") from error
-    try:
-        context.load_verify_locations(authorities)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(f"{authorities}: these authorities can't be used: {error}") from error
-    return context
 
 
 def identities(certificate: Any) -> tuple[str, ...]:
@@ -233,11 +167,20 @@ class Acceptor:
         self._context = context
 
     def accept(self, now: float) -> Connection | None:
-        """Return a new connection, which has still to shake hands; None when there is none."""
+        """Return a new connection, which has still to shake hands; None when there is none.
+
+        Raises OSError where the machine has no room for another.
+        """
         try:
             accepted, peer = self.socket.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
             return None
         accepted.setblocking(False)
-        wrapped = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        try:
+            wrapped = self._context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+        except OSError:  # It is gone already.
+            accepted.close()
+            return None
         return Connection(wrapped, (peer[0], peer[1]), now)

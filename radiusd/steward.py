@@ -25,8 +25,9 @@ from radiusd import config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
 from radiusd.handover import Handed
-from radiusd.radsec import TlsError, tls_files
+from radiusd.tls_files import TlsError, tls_files
 
+_GONE = "the process that keeps the rights of root is gone: restart the daemon"
 _LENGTH = struct.Struct("=Q")
 # These are told in their own words; they cross as they are.
 _EXPECTED = (
@@ -37,6 +38,7 @@ _EXPECTED = (
     StorageDownError,
     DataRefusedError,
     SchemaError,
+    OSError,
 )
 
 log = structlog.get_logger()
@@ -146,7 +148,10 @@ class DistantSteward:
         self._asked("apply_definitions")
 
     def _asked(self, what: str) -> Any:
-        self._line.sendall(what.encode() + b"\n")
+        try:
+            self._line.sendall(what.encode() + b"\n")
+        except OSError as gone:
+            raise StewardError(_GONE) from gone
         (length,) = _LENGTH.unpack(_received(self._line, _LENGTH.size))
         error, answer = pickle.loads(_received(self._line, length))
         if error is not None:
@@ -199,6 +204,6 @@ def _received(line: socket.socket, length: int) -> bytes:
     while len(received) < length:
         part = line.recv(length - len(received))
         if not part:
-            raise StewardError("the process that keeps the rights of root is gone: restart the daemon")
+            raise StewardError(_GONE)
         received += part
     return bytes(received)

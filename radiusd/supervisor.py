@@ -4,7 +4,6 @@ It opens all sockets once and hands them to the workers it executes; it keeps th
 so that nothing sent meanwhile is lost. It alone starts, watches and stops the embedded database.
 """
 
-import itertools
 import signal
 import sys
 import threading
@@ -14,34 +13,29 @@ from socket import socket as Socket  # noqa: N812 - a class with a small letter
 
 import structlog
 
-from billing_core.ports import DataRefusedError, StorageDownError
+from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
-from billing_core.storage.disconnects import Disconnects
-from billing_core.storage.low_balances import LowBalances
+from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.pulse import trouble_of
-from billing_core.storage.schema import extend, prepare
+from billing_core.storage.schema import prepare
 from billing_core.storage.url import database_url
 from radiusd import clock
-from radiusd.ageing import remove_old
+from radiusd.chores import start_chores
 from radiusd.disconnect import Disconnector
 from radiusd.gauges import SupervisorGauges
 from radiusd.handover import Handed, Handover
-from radiusd.heartbeat import Heartbeat
+from radiusd.heartbeat import CURES, Heartbeat
 from radiusd.http import HttpServer
 from radiusd.listening import Listening
 from radiusd.own_ports import own_ports
-from radiusd.radsec import TlsError
 from radiusd.readiness import BELIEVED_SECONDS, Beacon, Readiness, Reason, readiness
 from radiusd.steward import Steward
+from radiusd.tls_files import TlsError
 from radiusd.workers import Workers
 
 _TICK_SECONDS = 0.2
 _RETRY_SECONDS = 1.0
-_GAUGES_SECONDS = 10.0
-_NOTICES_SECONDS = 2.0
-_NOTICES_LOOKS = 30
-_MONTHS_SECONDS = 86_400.0
 
 log = structlog.get_logger()
 
@@ -95,11 +89,9 @@ class Supervisor:
                 threading.Thread(
                     target=self._heartbeat.run, args=[self._stopping], name="heartbeat", daemon=True
                 ).start()
-                threading.Thread(target=self._measure, name="gauges", daemon=True).start()
-                threading.Thread(target=self._look_at_balances, name="notices", daemon=True).start()
-                threading.Thread(target=self._extend, name="months", daemon=True).start()
-                threading.Thread(target=self._remove_old, name="ageing", daemon=True).start()
-                threading.Thread(target=self._end_calls, name="disconnects", daemon=True).start()
+                start_chores(
+                    self._kept, self._gauges, self._disconnector, self._keep_refusals_days, self._stopping
+                )
                 self._watch()
         finally:
             self._workers.stop()
@@ -154,10 +146,20 @@ class Supervisor:
             self._reload.clear()
             self._check_and_reload()
         if clock.monotonic_seconds() >= self._ensure_at:
-            # A server that can't be started, on a full disk, is tried again, not all the time.
             self._ensure_at = clock.monotonic_seconds() + _RETRY_SECONDS
+            self._ensure_database()
+
+    def _ensure_database(self) -> None:
+        """Start the embedded database again if it has died; where it can't be, say why, once."""
+        try:
             if self._steward.ensure_database():
                 log.error("database_restarted")
+            self._stage = None
+        except (EmbeddedServerError, OSError) as error:
+            trouble, reason = trouble_of(error), " ".join(str(error).split())
+            if self._stage is None:
+                log.error("database_not_restarted", trouble=trouble, reason=reason, cure=CURES[trouble])
+            self._stage = Reason("database", trouble.value, reason)
 
     def _readiness(self) -> Readiness:
         """Return whether calls can be served, and else why not."""
@@ -183,6 +185,7 @@ class Supervisor:
             fault = "nas.auth_port and nas.acct_port take a restart: ports are opened at the start only"
             log.error("reload_refused", faults=[fault])
             return
+        self._settings = settings
         self._disconnector.use(settings.nas)
         self._handover.put(self._handed_on(handed))
         self._workers.reload()
@@ -192,6 +195,9 @@ class Supervisor:
         settings = handed.settings
         database = settings.database.model_copy(update={"url": database_url(self._kept.url)})
         return handed._replace(settings=replace(settings, database=database))
+
+    def _keep_refusals_days(self) -> int:
+        return self._settings.limits.keep_refusals_days
 
     def _announce(self) -> None:
         """Say on one line that calls can come, and how to try one."""
@@ -206,46 +212,3 @@ class Supervisor:
             f" database {self._kept.name}; place a test call with: {example}\n"
         )
         sys.stdout.flush()
-
-    def _end_calls(self) -> None:
-        """Have switches end calls that may not go on, from a thread that nobody waits for."""
-        self._disconnector.run(Disconnects(self._kept.url), self._stopping)
-
-    def _extend(self) -> None:
-        """At start and once a day, make room for the records of a year, if we own the tables."""
-        while not self._stopping.is_set():
-            try:
-                made = extend(self._kept.owner_url or self._kept.url)
-            except StorageDownError as error:
-                log.warning("months_not_made", reason=str(error))
-            else:
-                log.info("months", made=made)
-            self._stopping.wait(_MONTHS_SECONDS)
-
-    def _remove_old(self) -> None:
-        """Remove what is kept for a while only."""
-        days = self._settings.limits.keep_refusals_days
-        remove_old(self._kept.url, days, self._stopping)
-
-    def _look_at_balances(self) -> None:
-        """Soon after definitions have changed, and now and then, tell of balances that they made low."""
-        balances = LowBalances(self._kept.url)
-        looks = itertools.cycle([False] + [True] * _NOTICES_LOOKS)
-        while not self._stopping.is_set():
-            try:
-                if notices := balances.look(clock.now(), only_if_changed=next(looks)):
-                    log.info("low_balances", notices=notices)
-            except (StorageDownError, DataRefusedError) as error:
-                balances.close()
-                log.warning("notices_delayed", reason=str(error))
-            self._stopping.wait(_NOTICES_SECONDS)
-        balances.close()
-
-    def _measure(self) -> None:
-        """Ask the database for the gauges now and then, from a thread that nobody waits for."""
-        while not self._stopping.is_set():
-            try:
-                self._gauges.measure(self._kept.url)
-            except StorageDownError as error:
-                log.warning("gauges_unknown", reason=str(error))
-            self._stopping.wait(_GAUGES_SECONDS)

@@ -31,6 +31,7 @@ class Trouble(StrEnum):
     READ_ONLY = "read_only"
     STARTING = "starting"
     REFUSING = "refusing"
+    EXHAUSTED = "exhausted"
 
 
 _BY_CODE = {
@@ -38,6 +39,7 @@ _BY_CODE = {
     errorcodes.READ_ONLY_SQL_TRANSACTION: Trouble.READ_ONLY,
     errorcodes.CANNOT_CONNECT_NOW: Trouble.STARTING,
     errorcodes.TOO_MANY_CONNECTIONS: Trouble.REFUSING,
+    errorcodes.OUT_OF_MEMORY: Trouble.EXHAUSTED,
     errorcodes.INSUFFICIENT_PRIVILEGE: Trouble.REFUSING,
     errorcodes.UNDEFINED_TABLE: Trouble.REFUSING,
 }
@@ -45,6 +47,9 @@ _BY_CODE = {
 _BY_WORDS = {
     "No space left on device": Trouble.FULL,
     "Read-only file system": Trouble.READ_ONLY,
+    "Too many open files": Trouble.EXHAUSTED,
+    "could not fork": Trouble.EXHAUSTED,
+    "Cannot allocate memory": Trouble.EXHAUSTED,
     "the database system is": Trouble.STARTING,
     "authentication failed": Trouble.REFUSING,
     "does not exist": Trouble.REFUSING,

@@ -69,7 +69,7 @@ def test_the_supervisor_removes_all_that_are_too_old_and_ends_when_it_stops(
     )
     monkeypatch.setattr(clock, "now", lambda: NOW)
     monkeypatch.setattr(ageing, "_PAUSE_SECONDS", 0.0)
-    thread = threading.Thread(target=ageing.remove_old, args=[refused, 2, stopping])
+    thread = threading.Thread(target=ageing.remove_old, args=[refused, lambda: 2, stopping])
     thread.start()
     try:
         for _ in range(200):

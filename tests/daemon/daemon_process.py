@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -309,6 +310,20 @@ def await_ready(process: subprocess.Popen[bytes], directory: Path) -> tuple[int,
         raise AssertionError(f"radiusd said {line!r} instead of being ready:\n{stderr}")
     auth_port, acct_port, http_port = map(int, found.groups())
     return auth_port, acct_port, http_port
+
+
+def descriptors(pid: int) -> int:
+    """Return how many files a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@contextmanager
+def no_more_descriptors(pid: int) -> Iterator[None]:
+    """Let a process open nothing more."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid), before[1]))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def run_to_the_end(directory: Path, seconds: float = READY_SECONDS) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from daemon_process import Daemon, StartDaemon, eventually
+from daemon_process import Daemon, StartDaemon, eventually, no_more_descriptors
 from daemon_world import nas
 from radius_switch import Switch
 
@@ -205,3 +205,31 @@ def test_one_that_sends_without_pause_takes_no_memory_and_no_time_of_others(
     assert answered > 10
     assert grown < _GROWTH_OCTETS
     assert secure.daemon.workers() == [worker]
+
+
+def test_without_a_descriptor_left_connections_wait_and_cost_nothing(secure: Secure) -> None:
+    [worker] = secure.daemon.workers()
+    served = []
+
+    def come() -> None:
+        with secure.connection("partner", PARTNER) as connection:
+            served.append(is_served(connection))
+
+    comes = threading.Thread(target=come)
+    with no_more_descriptors(worker):
+        comes.start()
+        assert eventually(lambda: secure.daemon.lines("connection_not_accepted"))
+        before = processor_seconds(worker)
+        time.sleep(2)
+        assert processor_seconds(worker) < before + 1, "it asks the kernel without a pause"
+    comes.join(10)
+
+    assert served == [True]
+    [line] = secure.daemon.lines("connection_not_accepted")
+    assert "Too many open files" in line["reason"]
+    assert "limit of open files" in line["cure"]
+
+
+def processor_seconds(pid: int) -> float:
+    spent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(spent[11]) + int(spent[12])) / os.sysconf("SC_CLK_TCK")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from radiusd import clock, machine
+from radiusd import cli, clock, machine
 from radiusd.cli import main
 from radiusd.config import load
+from radiusd.machine import MachineError
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 LIMITS = {resource.RLIMIT_NOFILE: (1024, 4096), resource.RLIMIT_FSIZE: (resource.RLIM_INFINITY,) * 2}
@@ -33,11 +34,21 @@ def refusal(tmp_path: Path, captured: pytest.CaptureFixture[str], text: str = ""
     return captured.readouterr().err
 
 
-def test_a_clock_that_was_never_set_is_refused_b_130(tmp_path, capsys, monkeypatch, limits):
-    monkeypatch.setattr(clock, "now", lambda: datetime(1970, 1, 1, 0, 3, tzinfo=UTC))
+def test_until_its_clock_is_set_the_daemon_waits_b_130(tmp_path, capsys, monkeypatch, limits):
+    moments = [datetime(1970, 1, 1, 0, minute, tzinfo=UTC) for minute in (3, 4, 5)] + [NOW]
+    waited = []
+
+    def begin(_: object) -> None:
+        raise MachineError(f"it begins after {len(waited)} seconds")
+
+    monkeypatch.setattr(clock, "now", lambda: moments.pop(0))
+    monkeypatch.setattr(clock, "sleep", waited.append)
+    monkeypatch.setattr(cli, "tls_files", begin)
 
     assert refusal(tmp_path, capsys) == (
-        "radiusd: the clock of this machine says 1970-01-01 00:03 UTC; set it: records and prices go by it\n"
+        "radiusd: the clock of this machine says 1970-01-01 00:03 UTC; set it: records and prices go by it."
+        " The daemon waits until then\n"
+        "radiusd: it begins after 2 seconds\n"
     )
 
 
@@ -67,6 +78,6 @@ def test_open_files_that_we_may_have_are_taken_b_131(tmp_path, limits):
     (tmp_path / "radiusd.toml").write_text('radius.workers = 256\ndatabase.url = "postgresql://db/x"\n')
     limits[resource.RLIMIT_FSIZE] = (1 << 20, 1 << 20)
 
-    machine.check(load(tmp_path), NOW)
+    machine.check(load(tmp_path))
 
     assert limits[resource.RLIMIT_NOFILE] == (1632, 4096)

@@ -12,7 +12,8 @@ import pytest
 import trustme
 
 from radiusd.intake import Intake
-from radiusd.radsec import Connection, TlsError, port_of, server_context
+from radiusd.radsec import Connection, port_of
+from radiusd.tls_files import TlsError, server_context
 from radiusd.wire import Code, Port, request
 
 SECRET = b"radsec"
