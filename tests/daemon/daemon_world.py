@@ -11,7 +11,9 @@ def nas(name: str, address: str, more: str = "", secret: str = SECRET, dialect: 
     who = f'name = "{name}"\naddress = "{address}"\nsecret = "{secret}"'
     # Calls of a test do not last as long as their records say.
     overrun = "" if "overrun = " in more else 'overrun = "charge"\n'
-    return f'[[nas]]\n{who}\ndialect = "{dialect}"\n{overrun}{more}\n'
+    # A machine that is busy with other tests lets questions wait.
+    patience = "" if "patience_seconds" in more else "patience_seconds = 30\n"
+    return f'[[nas]]\n{who}\ndialect = "{dialect}"\n{overrun}{patience}{more}\n'
 
 
 UNSIGNED = "require_message_authenticator = false\ntrusted_path = true"
