@@ -27,11 +27,11 @@ class Intake:
         listeners: Sequence[Listener],
         acceptors: Sequence[Acceptor],
         others: Sequence[int],
-        may_come: Callable[[str], bool] = lambda address: True,
+        may_come: Callable[[Connection], bool] = lambda connection: True,
     ) -> None:
         """Watch these; *others* are descriptors that only wake the worker.
 
-        *may_come* tells of an address whether it may shake hands at all.
+        *may_come* tells of a new connection whether it may shake hands at all.
         """
         self._may_come = may_come
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
@@ -94,7 +94,7 @@ class Intake:
             self._has_no_room = False
             if connection is None:
                 return
-            if not self._may_come(connection.source[0]):
+            if not self._may_come(connection):
                 connection.close()
                 continue
             descriptor = connection.socket.fileno()

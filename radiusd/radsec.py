@@ -68,6 +68,11 @@ class Connection:
         self._unsent = bytearray()
 
     @property
+    def port(self) -> int:
+        """Return the port of ours that it came to."""
+        return int(self.socket.getsockname()[1])
+
+    @property
     def has_packets(self) -> bool:
         """Tell whether packets wait that the kernel no longer knows of."""
         return bool(self._packets)

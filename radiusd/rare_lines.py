@@ -1,7 +1,7 @@
 """Lines that come once a minute for each NAS and reason, and tell how many they stand for.
 
 Whoever can send from a softswitch's address could otherwise fill the disk, and a switch with a wrong secret
-would bury every other line. Strangers get no line at all; `radiusd_dropped_total` counts everything.
+would bury every other line. `radiusd_dropped_total` counts everything.
 """
 
 from typing import Final
@@ -29,6 +29,9 @@ _ADVICE: dict[DropReason | Suspicion, str] = {
     Suspicion.FOREIGN_REALM: "add the realm to realms of this NAS, if its callers may come by this switch",
     Suspicion.THOUSANDFOLD: 'set duration_unit = "ms" for this NAS, if it counts durations in milliseconds',
 }
+
+# What an admin may want as it is.
+_NO_WARNING = frozenset((DropReason.STATUS_DISABLED,))
 
 log = structlog.get_logger()
 
@@ -59,7 +62,9 @@ class RareLines:
             "suppressed": suppressed,
             "advice": _ADVICE.get(reason),
         }
-        if isinstance(reason, DropReason):
-            log.info("dropped", **facts)
-        else:
+        if isinstance(reason, Suspicion):
             log.warning("suspicious", **facts)
+        elif reason in _ADVICE and reason not in _NO_WARNING:
+            log.warning("dropped", **facts)
+        else:
+            log.info("dropped", **facts)

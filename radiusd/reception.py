@@ -5,7 +5,7 @@ that order, a queue longer than the switches' patience gives nothing but answers
 """
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,14 @@ from radiusd.protocol import Challenged, Dropped, Ping, Protocol, Received, Rese
 from radiusd.radsec import Acceptor, Connection, ends_connection, port_of
 from radiusd.rare_lines import RareLines
 from radiusd.sockets import Listener
+from radiusd.strangers import (
+    P,
+    Stranger,
+    Strangers,
+    not_its_port,
+    unknown_address,
+    unknown_certificate,
+)
 from radiusd.suspicion import Suspicions
 from radiusd.wire import Code, DropReason
 
@@ -50,6 +58,7 @@ class Reception:
         self._lost: dict[int, int] = {}
         self._rare_lines = RareLines()
         self._suspicions = Suspicions()
+        self._strangers = Strangers()
 
     def wait(self, seconds: float) -> list[int]:
         """Return the descriptors that have something, at the latest after *seconds*."""
@@ -67,6 +76,7 @@ class Reception:
             else:
                 self._read_connection(descriptor, door, began)
         self._give_up(began)
+        self._strangers.tell(began)
         now = clock.now()
         judged = (
             self._judge(arrival, now, began, is_serving) for arrival in self._backlog.take(self._batch_max)
@@ -87,8 +97,11 @@ class Reception:
                 break
             at_nanoseconds, lost = datagram.notes()
             nas = table.find(datagram.source[0])
-            if nas is None or (owner is not None and nas is not owner):
-                self._turn_away()
+            if nas is None:
+                self._turn_away(unknown_address, datagram.source, listener.number)
+                continue
+            if owner is not None and nas is not owner:
+                self._turn_away(not_its_port, datagram.source, listener.number, nas.name, owner.name)
                 continue
             # A clock that was set back makes nothing come from the future.
             age = (now_nanoseconds - at_nanoseconds) / 1e9 if 0 < at_nanoseconds < now_nanoseconds else 0.0
@@ -102,7 +115,7 @@ class Reception:
         nas = self._protocol.nas_table.by_certificate(connection.names)
         if nas is None or not nas.is_at(connection.source[0]):
             connection.hang_up()
-            self._turn_away()
+            self._turn_away(unknown_certificate, connection.source, connection.port, connection.names)
             return
         while len(self._backlog) < _CROWD and (datagram := connection.receive()) is not None:
             port = port_of(datagram.octets)
@@ -131,15 +144,16 @@ class Reception:
         if more:
             self._tally["dropped", "unknown", DropReason.KERNEL_FULL.value] += more
 
-    def _turn_away(self) -> None:
-        """Count a stranger, who gets no line and no label of its own."""
+    def _turn_away(self, of: Callable[P, Stranger], *told: P.args, **named: P.kwargs) -> None:
+        """Count a stranger, who has no label of its own, but the line of a minute if it is the latest."""
         self._tally["dropped", "unknown", DropReason.UNKNOWN_CLIENT.value] += 1
+        self._strangers.note(of, *told, **named)
 
-    def _may_come(self, address: str) -> bool:
-        """Tell whether somebody at *address* may shake hands; strangers are counted as such."""
-        if self._protocol.nas_table.may_come_by_tls(address):
+    def _may_come(self, connection: Connection) -> bool:
+        """Tell whether whoever connects may shake hands; strangers are counted as such."""
+        if self._protocol.nas_table.may_come_by_tls(connection.source[0]):
             return True
-        self._turn_away()
+        self._turn_away(unknown_address, connection.source, connection.port)
         return False
 
     # --- judging ------------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ def knock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         bell = socket.socketpair()
         pairs.append(bell)
         acceptor: Any = SimpleNamespace(socket=bell[0], accept=lambda now: waiting.pop(0))
-        intake = Intake([], [acceptor], [], lambda address: address != "198.51.100.1")
+        intake = Intake([], [acceptor], [], lambda line: line.source[0] != "198.51.100.1")
         list(intake.doors([bell[0].fileno()], 0.0))
         return intake, lines
 
