@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from billing_core.admin.changes.apply import apply_files
+from billing_core.admin.changes.apply import apply_files, require_acceptable_files
 from billing_core.admin.output import CommandError
 from billing_core.ports import DataRefusedError, StorageDownError
 from billing_core.settings import SettingsError
 from billing_core.storage.embedded import EmbeddedServerError
-from billing_core.storage.schema import SchemaError
+from billing_core.storage.schema import SchemaError, prepare
 from radiusd import config
 from radiusd.config import Config
 from radiusd.database import database_name, embedded_server, owner_url, serving_url
@@ -73,8 +73,12 @@ class Steward(Protocol):
     def stop_database(self) -> None:
         """Stop it."""
 
-    def apply_definitions(self) -> None:
-        """Apply the files that the settings name, if they have changed. Raises what `apply_files` raises."""
+    def prepare_database(self) -> str:
+        """Bring schema and definitions up to date, and return the schema's version.
+
+        Nothing is kept of a new schema before all files are accepted that the settings name.
+        Raises what `prepare` and `apply_files` raise.
+        """
 
 
 class LocalSteward:
@@ -110,12 +114,15 @@ class LocalSteward:
         if self._database is not None:
             self._database.stop()
 
-    def apply_definitions(self) -> None:
-        """Apply the files that the settings name, if they have changed."""
-        files = self._settings.billing.apply_on_start
+    def prepare_database(self) -> str:
+        """Bring schema and definitions up to date, and return the schema's version."""
+        files, url = self._settings.billing.apply_on_start, serving_url(self._settings)
+        version = prepare(
+            url, owner_url(self._settings), lambda connection: require_acceptable_files(connection, files)
+        )
         if files:
-            url = serving_url(self._settings)
             apply_files(url, files, who="radiusd", through="start", only_if_changed=True)
+        return version
 
 
 class DistantSteward:
@@ -143,9 +150,9 @@ class DistantSteward:
         """Stop it."""
         self._asked("stop_database")
 
-    def apply_definitions(self) -> None:
-        """Apply the files that the settings name, if they have changed."""
-        self._asked("apply_definitions")
+    def prepare_database(self) -> str:
+        """Bring schema and definitions up to date, and return the schema's version."""
+        return str(self._asked("prepare_database"))
 
     def _asked(self, what: str) -> Any:
         try:

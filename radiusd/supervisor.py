@@ -18,7 +18,6 @@ from billing_core.settings import SettingsError
 from billing_core.storage.connection import connect
 from billing_core.storage.embedded import EmbeddedServerError
 from billing_core.storage.pulse import trouble_of
-from billing_core.storage.schema import prepare
 from billing_core.storage.url import database_url
 from radiusd import clock
 from radiusd.chores import start_chores
@@ -116,9 +115,10 @@ class Supervisor:
         else:
             return
         self._stage = Reason("database", "migrating", "its tables are brought to this version")
-        version = prepare(kept.url, kept.owner_url)
+        version = self._steward.prepare_database()
         log.info("schema", version=version)
-        self._steward.apply_definitions()
+        if not self._settings.billing.apply_on_start:
+            log.info("definitions_not_applied", cure="`billing apply`, or billing.apply_on_start")
         self._stage = None
 
     def _watch(self) -> None:

@@ -1,5 +1,6 @@
 """Brings a database to this program's schema, and refuses one that is ahead of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -31,11 +32,17 @@ def engine(url: str) -> Engine:
     return create_engine(url, connect_args=settings)
 
 
-def upgrade(url: str) -> str:
+def _nothing_else(_: Connection) -> None:
+    """Accept every database as it is."""
+
+
+def upgrade(url: str, accept: Callable[[Connection], None] = _nothing_else) -> str:
     """Bring the database up to date, one program at a time, and return its version.
 
-    A new schema comes with the monthly partitions of a year; `extend` adds to them. Raises SchemaError,
-    naming both versions, when the database is newer than the program, and when it can't be upgraded.
+    *accept* sees the upgraded database before anything of it is kept; what it raises leaves the old one, for
+    there is no way back. It is not asked where nothing is to be upgraded. A new schema comes with the monthly
+    partitions of a year; `extend` adds to them. Raises SchemaError, naming both versions, when the database
+    is newer than the program, and when it can't be upgraded.
     """
     known = revisions()
     head = known[-1]
@@ -53,6 +60,8 @@ def upgrade(url: str) -> str:
                 )
             if current != head:
                 _migrate(connection)
+                accept(connection)
+                connection.commit()
                 _make_room(connection)
     except IntegrityError as error:
         raise SchemaError(
@@ -95,7 +104,6 @@ def _migrate(connection: Connection) -> None:
     configuration.set_main_option("script_location", str(MIGRATIONS))
     configuration.attributes["connection"] = connection
     command.upgrade(configuration, "head")
-    connection.commit()
 
 
 def extend(url: str) -> list[str]:
@@ -127,14 +135,15 @@ def _make_room(connection: Connection) -> list[str]:
         return []
 
 
-def prepare(url: str, owner_url: str | None) -> str:
+def prepare(url: str, owner_url: str | None, accept: Callable[[Connection], None] = _nothing_else) -> str:
     """Bring the schema up to date as its owner, and let the role of *url* serve by it; return the version.
 
-    With an owner of its own, the serving role can read everything and change all but what explains the
-    money, to which it may only add. Raises SchemaError, and StorageDownError when nobody answers.
+    *accept* is asked as by `upgrade`. With an owner of its own, the serving role can read everything and
+    change all but what explains the money, to which it may only add. Raises SchemaError, and StorageDownError
+    when nobody answers.
     """
     try:
-        version = upgrade(owner_url or url)
+        version = upgrade(owner_url or url, accept)
         role = make_url(url).username
         if owner_url is not None and role and role != make_url(owner_url).username:
             _grant(owner_url, role)

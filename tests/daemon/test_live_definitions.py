@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from daemon_process import Billing, Daemon, Settings, StartDaemon, run_to_the_end, sql, write_settings
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from daemon_process import Billing, Daemon, Settings, StartDaemon, run_to_the_end, sql, start, write_settings
+from postgres import PostgresServer
 from radius_switch import START, STOP, Answer, new_call
+
+from billing_core.storage.schema import MIGRATIONS, engine, revisions
 
 
 def asked(daemon: Daemon, user: str, **options: str) -> Answer:
@@ -139,6 +144,47 @@ def test_faulty_definitions_at_start_are_refused_wholly_and_end_the_daemon(
     assert "Traceback" not in said
     assert sql(fresh_url, "SELECT version FROM catalogue") == before
     assert sql(fresh_url, "SELECT name FROM client WHERE name IN ('Started', 'Wrong')") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ('[[client]]\nname = "Wrong"\ncurency = "USD"\n', ":3: client.curency"),
+        ('[[client]]\nname = "Wrong"\ncurrency = "USD"\nrate_table = "None"\n', 'no rate table "None"'),
+        (
+            '[[rate_table]]\nname = "Free"\ncurrency = "USD"\nrates = "free.csv"\n',
+            "free.csv:2: price_per_minute",
+        ),
+    ],
+    ids=["a file", "a name in the database", "a rates file"],
+)
+def test_a_faulty_file_leaves_an_older_database_as_it_was(
+    postgres_server: PostgresServer, tmp_path: Path, fault: str, told: str
+) -> None:
+    url = postgres_server.create_database()
+    database = engine(url)
+    with database.connect() as connection:
+        configuration = AlembicConfig()
+        configuration.set_main_option("script_location", str(MIGRATIONS))
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, revisions()[-2])
+        connection.commit()
+    database.dispose()
+    file = tmp_path / "start.toml"
+    file.write_text(fault, encoding="utf-8")
+    (tmp_path / "free.csv").write_text("code,price_per_minute\n44,-1\n", encoding="utf-8")
+    write_settings(tmp_path, Settings(url, billing=f'apply_on_start = ["{file}"]'))
+
+    code, said = run_to_the_end(tmp_path)
+
+    assert code == 1
+    assert told in said
+    assert sql(url, "SELECT version_num FROM alembic_version") == [(revisions()[-2],)]
+    file.write_text("", encoding="utf-8")
+    daemon = start(tmp_path, Settings(url, billing=f'apply_on_start = ["{file}"]'))
+    assert daemon.stop() == 0
+    assert sql(url, "SELECT version_num FROM alembic_version") == [(revisions()[-1],)]
+    postgres_server.drop_database(url)
 
 
 def test_a_start_refuses_a_new_price_below_zero_unless_it_was_applied_by_hand_with_yes(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from billing_core.admin.changes.changes import Source, change, known_digests
+from billing_core.admin.changes.changes import Source, change, known_digests, require_acceptable
 from billing_core.admin.collector import uncollected
 from billing_core.admin.definitions.audit import Author
 from billing_core.admin.definitions.definitions import load
@@ -39,8 +39,7 @@ def apply_files(
         sources = _read(paths, progress)
 
     def wanted(connection: Connection) -> Sequence[Source]:
-        digests = known_digests(connection, sources) if only_if_changed else {}
-        found = [source for source in sources if not source.digests.items() <= digests.items()]
+        found = _changed(connection, sources) if only_if_changed else [*sources]
         sources.clear()  # Many clients are held but once.
         return found
 
@@ -58,6 +57,18 @@ def apply_files(
         )
     finally:
         database.dispose()
+
+
+def require_acceptable_files(connection: Connection, paths: Sequence[Path]) -> None:
+    """Raise SettingsError with all faults of the files that changed since they were applied."""
+    with uncollected():
+        require_acceptable(connection, _changed(connection, _read(paths, no_progress)))
+
+
+def _changed(connection: Connection, sources: Sequence[Source]) -> list[Source]:
+    """Return those of *sources* of which a file is not as it was when last applied."""
+    digests = known_digests(connection, sources)
+    return [source for source in sources if not source.digests.items() <= digests.items()]
 
 
 def _read(paths: Sequence[Path], progress: Progress) -> list[Source]:

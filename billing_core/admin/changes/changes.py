@@ -79,6 +79,14 @@ def change(
     return diff
 
 
+def require_acceptable(connection: Connection, sources: Sequence[Source]) -> None:
+    """Raise SettingsError with every fault for which *sources* could not be applied; write nothing."""
+    with uncollected():
+        work = _Work(connection, sources, moment(connection), no_progress)
+        work.diff(locked_catalogue(connection))
+        work.refuse_giveaways()
+
+
 def known_digests(connection: Connection, sources: Sequence[Source]) -> dict[str, str]:
     """Return the digests with which the files of *sources* were last applied."""
     notes = {note for source in sources for note in source.digests}
