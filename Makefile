@@ -9,8 +9,13 @@ BIN    := $(VENV)/bin
 
 .PHONY: serve test test-clients fuzz lint lock clean
 
-serve: $(VENV)/.serve
-	$(BIN)/radiusd serve --config config
+# Settings of your own: `config` is the sample, from which they are made once, for nobody else to read.
+CONFIG ?= etc
+serve: $(VENV)/.serve | $(CONFIG)
+	$(BIN)/radiusd serve --config $(CONFIG)
+
+etc:
+	umask 077; rm -rf $@.part; cp -R config $@.part && mv $@.part $@
 
 # A file of tests runs in one process, so that its tests share what they share; as many files at once as
 # there are processors: `make test JOBS=1` runs one after the other.

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from billing_core.admin.command_line.arguments import CONFIG
 from billing_core.admin.definitions import definitions
 from billing_core.admin.definitions.definitions import Definitions
 from billing_core.admin.mail.mail_templates import Templates
@@ -75,7 +76,7 @@ def _complain(sentence: str) -> None:
 
 def _parser() -> ArgumentParser:
     common = CommandParser(add_help=False)
-    common.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="default: config")
+    common.add_argument("--config", type=Path, default=CONFIG, metavar="DIR", help=f"default: {CONFIG}")
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser = CommandParser(prog="radiusd", description="RADIUS authorization and accounting.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

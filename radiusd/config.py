@@ -194,13 +194,22 @@ def load(directory: Path, *, strict: bool = False) -> Config:
         limits=file.limits,
         http=file.http,
         log=file.log,
-        billing=file.billing,
+        billing=_billing(document, file),
         mail=file.mail,
         webhook=file.webhook,
         nas=NasTable(softswitches),
         warnings=(*_warnings(document, softswitches), *mail_warnings(document, file.mail)),
         undecided=tuple(undecided_paths(document)),
     )
+
+
+def _billing(document: Document, file: _File) -> Billing:
+    """Return what is applied at start: a database of one's own gets no clients unless somebody says so.
+
+    Those of the sample have passwords that everybody knows.
+    """
+    is_said = "apply_on_start" in (document.data.get("billing") or {})
+    return file.billing if is_said or file.database.url is None else Billing(apply_on_start=())
 
 
 def sample() -> Path:

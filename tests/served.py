@@ -27,7 +27,7 @@ _STOP_SECONDS = 30
 
 @dataclass(slots=True)
 class Daemon:
-    """A daemon. Its folder looks like a checkout: `config/`, `.venv/bin/` and `var/`."""
+    """A daemon. Its folder looks like a checkout: `etc/`, `.venv/bin/` and `var/`."""
 
     folder: Path
     auth_port: int
@@ -92,11 +92,11 @@ def served(more_settings: str = "", more_definitions: str = "", radsec: str = ""
     folder.chmod(0o755)  # Where root tests, PostgreSQL's user passes it.
     auth_port, acct_port, http_port = _free_ports()
     try:
-        shutil.copytree(REPOSITORY / "config", folder / "config")
+        shutil.copytree(REPOSITORY / "config", folder / "etc")
         (folder / ".venv").mkdir()
         (folder / ".venv" / "bin").symlink_to(_PROGRAMS)
         _set(
-            folder / "config" / "radiusd.toml",
+            folder / "etc" / "radiusd.toml",
             {
                 'of IPv6.\n# listen = ["0.0.0.0", "::"]': 'of IPv6.\nlisten = ["127.0.0.1"]',
                 "# auth_port = 1812": f"auth_port = {auth_port}",
@@ -104,9 +104,9 @@ def served(more_settings: str = "", more_definitions: str = "", radsec: str = ""
                 '# listen = "127.0.0.1:9812"': f'listen = "127.0.0.1:{http_port}"',
             },
         )
-        _set(folder / "config" / "radiusd.toml", {"[radsec]\n": f"[radsec]\n{radsec}"})
-        _add(folder / "config" / "radiusd.toml", more_settings)
-        _add(folder / "config" / "billing.toml", more_definitions)
+        _set(folder / "etc" / "radiusd.toml", {"[radsec]\n": f"[radsec]\n{radsec}"})
+        _add(folder / "etc" / "radiusd.toml", more_settings)
+        _add(folder / "etc" / "billing.toml", more_definitions)
         daemon = Daemon(folder, auth_port, acct_port, http_port)
         daemon.start()
         try:

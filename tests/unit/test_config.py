@@ -53,6 +53,15 @@ def test_the_sample_lets_softswitches_of_this_machine_in():
     assert config.warnings == ()
 
 
+def test_a_database_of_ones_own_gets_no_clients_unless_somebody_says_so(directory):
+    own = '[database]\nurl = "postgresql://radiusd@db.example.com/billing"\n'
+    said = 'apply_on_start = ["mine.toml"]\n'
+
+    assert settings(directory, "").billing.apply_on_start == (directory / "billing.toml",)
+    assert settings(directory, own).billing.apply_on_start == ()
+    assert settings(directory, f"{own}[billing]\n{said}").billing.apply_on_start == (directory / "mine.toml",)
+
+
 def test_the_defaults_that_the_sample_states_are_the_defaults(directory):
     sample = (SAMPLE / "radiusd.toml").read_text()
     uncommented = re.sub(r"(?m)^# ([a-z_]+ = .*)$", r"\1", sample)

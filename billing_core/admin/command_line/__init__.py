@@ -19,7 +19,7 @@ from billing_core.admin.command_line import (
     resellers,
     watch,
 )
-from billing_core.admin.command_line.arguments import Subcommands, Words
+from billing_core.admin.command_line.arguments import CONFIG, Subcommands, Words
 from billing_core.admin.command_line.client_selection import SIGNED
 from billing_core.admin.output import CommandParser
 
@@ -63,9 +63,9 @@ def parser() -> ArgumentParser:
     directory: dict[str, Any] = {
         "type": Path,
         "metavar": "DIR",
-        "help": "where radiusd.toml is (default: config)",
+        "help": f"where radiusd.toml is (default: {CONFIG})",
     }
-    whole.add_argument("--config", default=Path("config"), **directory)
+    whole.add_argument("--config", default=CONFIG, **directory)
     whole.add_argument("--json", action="store_true", help="write one JSON document to stdout")
     commands: dict[Words, ArgumentParser] = {}
     groups: dict[Words, Any] = {(): whole.add_subparsers(required=True, metavar="COMMAND")}

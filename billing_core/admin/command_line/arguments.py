@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+CONFIG = Path("etc")
+"""Where settings and definitions are, unless --config says otherwise."""
+
 STDOUT = Path("-")
 """Where a file is written that is named by a flag without a value."""
 

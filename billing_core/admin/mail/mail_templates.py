@@ -143,6 +143,6 @@ def _money(amount: object) -> str:
 
 def _sample() -> Path:
     """Return the directory of the templates that come with the program."""
-    package = Path(billing_core.__file__).resolve().parent
-    installed = package / "mail_sample"
-    return installed if installed.is_dir() else package.parent / "config" / "mail"
+    beside = Path(billing_core.__file__).resolve().parents[1]
+    installed = beside / "radiusd" / "config_sample" / "mail"
+    return installed if installed.is_dir() else beside / "config" / "mail"
