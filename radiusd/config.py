@@ -26,6 +26,7 @@ from billing_core.settings import (
     words,
     written,
 )
+from radiusd.idle_settings import idle_settings
 from radiusd.nas import Nas, NasTable
 from radiusd.nas_section import NAS_CHECKS, NasSection, alike, undecided_paths
 from radiusd.own_ports import own_port_faults
@@ -198,7 +199,11 @@ def load(directory: Path, *, strict: bool = False) -> Config:
         mail=file.mail,
         webhook=file.webhook,
         nas=NasTable(softswitches),
-        warnings=(*_warnings(document, softswitches), *mail_warnings(document, file.mail)),
+        warnings=(
+            *_warnings(document, softswitches),
+            *mail_warnings(document, file.mail),
+            *idle_settings(document),
+        ),
         undecided=tuple(undecided_paths(document)),
     )
 
