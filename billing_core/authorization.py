@@ -63,6 +63,7 @@ class AuthorizationRequest(NamedTuple):
     name_is_trusted: bool = False
     barred: str = ""
     unchecked_proof: str = ""
+    unsupported_digest: str = ""
     tags: tuple[str, ...] = ()
     unheard_seconds: int | None = None
     nas_address: str = ""
@@ -160,10 +161,8 @@ def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identif
     # CVE-2024-3596: without Message-Authenticator, whoever sends from a switch's address asks as it.
     if request.credential is None and not request.path_is_trusted:
         return Denied(Denial.UNTRUSTED_PATH)
-    if request.unchecked_proof:
-        # RFC 2865 section 4.3: what cannot be accepted is refused, not left out of account.
-        because = f"{request.unchecked_proof} is a proof that is not checked here"
-        return Denied(Denial.BAD_PASSWORD, because=because)
+    if denied := _unusable_proof(request):
+        return denied
     account = _account(request, catalogue)
     if account is None:
         return Denied(Denial.UNKNOWN_ACCOUNT)
@@ -175,6 +174,18 @@ def authenticate(request: AuthorizationRequest, catalogue: Catalogue) -> Identif
     if request.barred or not account.orig:
         return Denied(Denial.ACCOUNT_OFF, client, account, because=request.barred)
     return Identified(client, account)
+
+
+def _unusable_proof(request: AuthorizationRequest) -> Denied | None:
+    """Refuse a proof that nobody can check here, whoever asks."""
+    if request.unchecked_proof:
+        # RFC 2865 section 4.3: what cannot be accepted is refused, not left out of account.
+        because = f"{request.unchecked_proof} is a proof that is not checked here"
+        return Denied(Denial.BAD_PASSWORD, because=because)
+    if request.unsupported_digest:
+        # The password may be right: whoever looks for a wrong one looks in vain.
+        return Denied(Denial.UNSUPPORTED_DIGEST, because=request.unsupported_digest)
+    return None
 
 
 def identify(request: AuthorizationRequest, catalogue: Catalogue, now: datetime) -> Candidate | Denied:

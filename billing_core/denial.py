@@ -9,6 +9,7 @@ class Denial(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_ACCOUNT = "unknown_account"
     BAD_PASSWORD = "bad_password"
+    UNSUPPORTED_DIGEST = "unsupported_digest"
     UNTRUSTED_PATH = "untrusted_path"
     CLIENT_STOPPED = "client_stopped"
     ACCOUNT_OFF = "account_off"

@@ -86,7 +86,7 @@ def _told(outcome: Outcome | DropReason) -> dict[str, Any]:
                 "reason": outcome.reason.value,
                 "client": outcome.client.name if outcome.client else None,
                 "account": outcome.account.label if outcome.account else None,
-            }
+            } | ({"because": outcome.because} if outcome.because else {})
         case ProofUsed():
             return {
                 "outcome": "proof_used",

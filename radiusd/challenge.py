@@ -69,9 +69,10 @@ def _host(uri: bytes) -> bytes:
 
 
 def _attributes(parts: Parts, nas: Nas, salt: bytes, now_seconds: int) -> bytes:
-    """Return the attributes of an Access-Challenge (RFC 5090 section 2.2)."""
+    """Return the attributes of an Access-Challenge (RFC 5090 section 2.2), which names one algorithm."""
+    algorithm = nas.digest_algorithms[0].encode()
     nonce = new_nonce(nas.signing_key, now_seconds, salt)
-    told = ((NONCE, nonce), (REALM, _realm(parts, nas)), (QOP, b"auth"), (ALGORITHM, b"MD5"))
+    told = ((NONCE, nonce), (REALM, _realm(parts, nas)), (QOP, b"auth"), (ALGORITHM, algorithm))
     return b"".join(digest.attribute(kind, value) for kind, value in told)
 
 

@@ -4,12 +4,13 @@ The older form packs the parts into sub-attributes of Digest-Attributes (207). N
 here: in accounting some switches use the same numbers for other things.
 """
 
+import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import md5
 from typing import Final
 
+from billing_core.visible import visible
 from radiusd.wire import Frame
 
 RESPONSE: Final = 103
@@ -38,8 +39,16 @@ _NUMBERS = _PARTS | {_DRAFT_RESPONSE, _DRAFT_ATTRIBUTES}
 
 _NEEDED = (REALM, NONCE, METHOD, URI, USER_NAME)
 _NEEDED_WITH_QOP = (CNONCE, NONCE_COUNT)
-_QOPS = (b"", b"auth", b"auth-int")
-_ALGORITHMS = (b"MD5", b"MD5-sess")
+_QOPS = ("", "auth", "auth-int")
+# As the libraries of this machine call them; not every build has the last one.
+_HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+ALGORITHMS: Final = tuple(name for name, hash in _HASHES.items() if hash in hashlib.algorithms_available)
+"""The algorithms that are checked (RFC 7616, for SIP RFC 8760), each with its -sess."""
+
+_SESS = "-sess"
+# Words that are tokens, and which some write in quotes.
+_WORDS = (QOP, ALGORITHM)
+_TOLD_MAX = 40
 
 Parts = Mapping[int, bytes]
 """The parts of a digest by their numbers in RFC 5090."""
@@ -47,41 +56,83 @@ Parts = Mapping[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class DigestCredential:
-    """A response to a challenge, which only the password yields (RFC 2617 section 3.2.2)."""
+    """A response to a challenge, which only the password yields (RFC 7616 section 3.4)."""
 
     parts: Parts
 
     def proves(self, password: str) -> bool:
         """Tell whether *password* yields the response."""
         method_and_uri = self.parts[METHOD] + b":" + self.parts[URI]
-        expected = self._digest(password, method_and_uri)
-        return hmac.compare_digest(expected, self.parts[RESPONSE].strip(b'"').lower())
+        response = self.parts[RESPONSE].strip(b'"').lower()
+        # A qop in capitals was hashed as it was sent, or as the challenge wrote it.
+        qops = {self._qop, self._qop.lower()}
+        proofs = [
+            hmac.compare_digest(self._digest(password, method_and_uri, qop), response) for qop in sorted(qops)
+        ]
+        return any(proofs)
 
     def response_auth(self, password: str) -> bytes | None:
         """Return the proof that we know the password, too; None unless the caller wants one.
 
         With `auth-int` it would cover the body of a reply that we do not see.
         """
-        if self.parts.get(QOP) != b"auth":
+        if self._qop.lower() != b"auth":
             return None
-        return self._digest(password, b":" + self.parts[URI])
+        return self._digest(password, b":" + self.parts[URI], self._qop)
 
-    def _digest(self, password: str, subject: bytes) -> bytes:
+    @property
+    def _qop(self) -> bytes:
+        return self.parts.get(QOP, b"")
+
+    def _digest(self, password: str, subject: bytes, qop: bytes) -> bytes:
         parts = self.parts
-        secret = _hash(parts[USER_NAME], parts[REALM], password.encode())
-        if parts.get(ALGORITHM, b"MD5") == b"MD5-sess":
-            secret = _hash(secret, parts[NONCE], parts[CNONCE])
-        qop = parts.get(QOP, b"")
-        if qop == b"auth-int":
+        name, is_of_session = _algorithm(parts)
+        secret = _hash(name, parts[USER_NAME], parts[REALM], password.encode())
+        if is_of_session:
+            secret = _hash(name, secret, parts[NONCE], parts[CNONCE])
+        if qop.lower() == b"auth-int":
             subject += b":" + parts[BODY_HASH]
-        hashed = _hash(subject)
+        hashed = _hash(name, subject)
         if not qop:
-            return _hash(secret, parts[NONCE], hashed)
-        return _hash(secret, parts[NONCE], parts[NONCE_COUNT], parts[CNONCE], qop, hashed)
+            return _hash(name, secret, parts[NONCE], hashed)
+        return _hash(name, secret, parts[NONCE], parts[NONCE_COUNT], parts[CNONCE], qop, hashed)
 
 
-def _hash(*parts: bytes) -> bytes:
-    return md5(b":".join(parts)).hexdigest().encode()
+def _hash(algorithm: str, *parts: bytes) -> bytes:
+    return hashlib.new(_HASHES[algorithm], b":".join(parts)).hexdigest().encode()
+
+
+def _algorithm(parts: Parts) -> tuple[str, bool]:
+    """Return the algorithm and whether it is of a session; without one it is MD5 (RFC 7616 section 3.3).
+
+    The case of letters means nothing (RFC 3261 section 7.3.1).
+    """
+    written = _word(parts, ALGORITHM) or "MD5"
+    is_of_session = written.lower().endswith(_SESS)
+    name = written[: -len(_SESS)] if is_of_session else written
+    return name.upper(), is_of_session
+
+
+def _word(parts: Parts, kind: int) -> str:
+    return parts.get(kind, b"").decode("utf-8", "backslashreplace")
+
+
+def unsupported(parts: Parts, algorithms: Iterable[str]) -> str:
+    """Say which algorithm or qop of a response is not checked here or not taken; empty where each is.
+
+    *algorithms* are those that its NAS takes.
+    """
+    if RESPONSE not in parts:
+        return ""
+    name, _ = _algorithm(parts)
+    taken = tuple(algorithms)
+    if name not in taken:
+        told = visible(_word(parts, ALGORITHM) or name)[:_TOLD_MAX]
+        return f'Digest algorithm "{told}" is none of digest_algorithms of this NAS ({", ".join(taken)})'
+    qop = _word(parts, QOP)
+    if qop.lower() not in _QOPS:
+        return f'Digest qop "{visible(qop)[:_TOLD_MAX]}" is not checked here, only auth and auth-int are'
+    return ""
 
 
 def parts_of(frame: Frame) -> Parts | None:
@@ -97,7 +148,8 @@ def parts_of(frame: Frame) -> Parts | None:
     for kind, value in _unpacked(frame.attributes):
         if kind in found:
             twice.add(kind)
-        found[kind] = value
+        # Quotes around a token are tolerated; quotes around nothing are nothing.
+        found[kind] = value.strip(b' \t"') if kind in _WORDS else value
     return {kind: value for kind, value in found.items() if kind not in twice}
 
 
@@ -111,15 +163,15 @@ def lacks_response(frame: Frame) -> bool:
 
 def digest_credential(parts: Parts, name: str | None) -> DigestCredential | None:
     """Return the credential that *parts* make for the account *name*; None when they prove nothing."""
-    qop, algorithm = parts.get(QOP, b""), parts.get(ALGORITHM, b"MD5")
+    qop, (algorithm, is_of_session) = _word(parts, QOP).lower(), _algorithm(parts)
     needed = [RESPONSE, *_NEEDED]
-    if qop or algorithm == b"MD5-sess":
+    if qop or is_of_session:
         needed += _NEEDED_WITH_QOP
-    if qop == b"auth-int":
+    if qop == "auth-int":
         needed.append(BODY_HASH)
     if any(not parts.get(part) for part in needed):
         return None
-    if qop not in _QOPS or algorithm not in _ALGORITHMS or not _is_of(parts, name):
+    if qop not in _QOPS or algorithm not in ALGORITHMS or not _is_of(parts, name):
         return None
     return DigestCredential(parts)
 

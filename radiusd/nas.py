@@ -15,6 +15,7 @@ from billing_core.settings import address
 from radiusd.dialects import DIALECTS
 from radiusd.dialects.dialect import Dialect
 from radiusd.dialects.settings import differing
+from radiusd.digest import ALGORITHMS
 
 TLS_SECRET = b"radsec"
 
@@ -55,6 +56,8 @@ class Nas:
     routing: str | None = None
     certificate: str | None = None
     realms: tuple[str, ...] = ()
+    digest_algorithms: tuple[str, ...] = ALGORITHMS
+    """Those that its callers may use; challenges of ours ask for the first."""
     status_server: bool = True
     signing_key: bytes = field(default=b"", repr=False)
     """Signs what we give out and get back: the secret, unless it has only that of TLS, which all know."""

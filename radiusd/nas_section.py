@@ -28,6 +28,7 @@ from billing_core.settings import (
 )
 from radiusd.dialects import DIALECTS
 from radiusd.dialects.settings import DialectSettings, contradictions
+from radiusd.digest import ALGORITHMS
 from radiusd.nas import Nas, Network, network
 from radiusd.setting_values import Endpoint, Seconds, read_disconnect, read_next_hop, read_realm
 
@@ -47,6 +48,13 @@ def _some(networks: tuple[Network, ...]) -> tuple[Network, ...]:
     return networks
 
 
+def _some_algorithm(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError(f"must name at least 1 of {', '.join(ALGORITHMS)}")
+    return different(names)
+
+
+Algorithm = Annotated[str, words(*ALGORITHMS)]
 Networks = Annotated[
     Array[Annotated[Network, written(network)]], BeforeValidator(_listed), AfterValidator(_some)
 ]
@@ -84,6 +92,7 @@ class NasSection(DialectSettings):
     trusted_names: bool | None = None
     trusted_path: bool | None = None
     routing: Annotated[str, written(read_next_hop)] | None = None
+    digest_algorithms: Annotated[Array[Algorithm], AfterValidator(_some_algorithm)] | None = None
     realms: Annotated[Array[Annotated[str, written(read_realm)]], AfterValidator(different)] | None = None
     status_server: bool | None = None
 

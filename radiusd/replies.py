@@ -9,6 +9,7 @@ RETURN_CODES: Mapping[Denial, int] = MappingProxyType(
     {
         Denial.UNKNOWN_ACCOUNT: 1,
         Denial.BAD_PASSWORD: 2,
+        Denial.UNSUPPORTED_DIGEST: 2,
         Denial.CAPACITY_ACCOUNT: 3,
         Denial.CAPACITY_CLIENT: 3,
         Denial.CAPACITY_RESELLER: 3,
@@ -31,6 +32,7 @@ REPLY_MESSAGES: Mapping[Denial, str] = MappingProxyType(
     {
         Denial.UNKNOWN_ACCOUNT: "Unknown account",
         Denial.BAD_PASSWORD: "Wrong password",
+        Denial.UNSUPPORTED_DIGEST: "Digest not supported",
         Denial.CAPACITY_ACCOUNT: "Too many calls on this account",
         Denial.CAPACITY_CLIENT: "Too many calls",
         Denial.CAPACITY_RESELLER: "Too many calls at the reseller",

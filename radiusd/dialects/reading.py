@@ -73,6 +73,7 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         path_is_trusted=nas.trusted_path or frame.message_authenticator_offset is not None,
         tags=_tags(reader),
         unchecked_proof=unchecked_proof(frame),
+        unsupported_digest=_unsupported_digest(frame, nas),
     )
 
 
@@ -170,6 +171,11 @@ def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
         return True
     parts = digest.parts_of(frame)
     return parts is not None and parts.get(digest.METHOD) == b"REGISTER"
+
+
+def _unsupported_digest(frame: Frame, nas: Nas) -> str:
+    parts = digest.parts_of(frame)
+    return digest.unsupported(parts, nas.digest_algorithms) if parts is not None else ""
 
 
 def _foreign_realm(frame: Frame, nas: Nas) -> str:

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from hashlib import md5
+from hashlib import md5, sha256
 from typing import Any, NamedTuple
 
 import pytest
@@ -310,9 +310,11 @@ DIGESTS = [
     *((f"without part {part}", packed(without(part)), Denial.BAD_PASSWORD) for part in (104, 105, 108, 109)),
     ("without user", packed(without(USER_NAME)), Denial.BAD_PASSWORD),
     ("of another user", packed(digest(user="poor")), Denial.BAD_PASSWORD),
-    ("SHA-512-256", packed(digest() | {ALGORITHM: b"SHA-512-256"}), Denial.BAD_PASSWORD),
-    ("small letters", packed(digest() | {ALGORITHM: b"md5"}), Denial.BAD_PASSWORD),
-    ("unknown qop", packed(digest() | {QOP: b"auth-conf"}), Denial.BAD_PASSWORD),
+    ("MD5 for SHA-512-256", packed(digest() | {ALGORITHM: b"SHA-512-256"}), Denial.BAD_PASSWORD),
+    ("small letters", packed(digest() | {ALGORITHM: b"md5"}), ACCEPT),
+    ("quotes", packed(digest() | {ALGORITHM: b'"MD5"'}), ACCEPT),
+    ("an algorithm that nobody checks", packed(digest() | {ALGORITHM: b"SHA-1"}), Denial.UNSUPPORTED_DIGEST),
+    ("unknown qop", packed(digest() | {QOP: b"auth-conf"}), Denial.UNSUPPORTED_DIGEST),
     ("qop without its count", packed(digest() | {QOP: b"auth", CNONCE: b"c"}), Denial.BAD_PASSWORD),
     ("a long URI", packed(digest(uri=b"sip:" + b"4" * 249)), ACCEPT),
     ("quotes and backslashes", packed(digest(uri=b'sip:"\\"@x', realm=b'a"\\b')), ACCEPT),
@@ -363,6 +365,52 @@ def _answer_to(told: dict[int, bytes]) -> bytes:
     text = f"{secret}:{told[NONCE].decode()}:00000001:of mine:auth:{subject}"
     parts = digest(realm=told[REALM], nonce=told[NONCE]) | {QOP: b"auth", CNONCE: b"of mine"}
     return packed(parts | {NONCE_COUNT: b"00000001", RESPONSE: md5(text.encode()).hexdigest().encode()})
+
+
+@pytest.fixture
+def of_sha_256(start_daemon: StartDaemon) -> Daemon:
+    """Give a daemon whose callers use SHA-256 alone; a wrong password waits five seconds."""
+    algorithms = 'digest_algorithms = ["SHA-256"]'
+    radius = 'listen = ["127.0.0.1"]\nreject_delay_seconds = 5'
+    return start_daemon(nas=nas("gw", "127.0.0.1", algorithms), radius=radius)
+
+
+def test_a_caller_is_challenged_by_the_first_algorithm_of_its_nas_and_proves_itself_by_it(
+    of_sha_256: Daemon,
+) -> None:
+    user = of_sha_256.client()
+    with of_sha_256.switch() as switch:
+        asked = packed({USER_NAME: user.encode(), METHOD: b"INVITE", URI: OURS})
+        told = dict(switch.ask(switch.access(asked, password=None, call=new_call())).sent)
+        secret = sha256(f"{user}:{told[REALM].decode()}:secret".encode()).hexdigest()
+        subject = sha256(b"INVITE:" + OURS).hexdigest()
+        text = f"{secret}:{told[NONCE].decode()}:00000001:mine:auth:{subject}"
+        parts = digest(user=user, realm=told[REALM], nonce=told[NONCE]) | {QOP: b"auth", CNONCE: b"mine"}
+        parts |= {NONCE_COUNT: b"00000001", ALGORITHM: b"sha-256"}
+        parts[RESPONSE] = sha256(text.encode()).hexdigest().encode()
+        answer = switch.ask(switch.access(packed(parts), password=None, call=new_call(), user=user))
+
+    assert told[ALGORITHM] == b"SHA-256"
+    assert answer.accepted
+    assert len(dict(answer.sent)[RESPONSE_AUTH]) == 64
+
+
+def test_an_algorithm_that_is_not_taken_is_named_in_the_log_and_by_explain_and_is_no_guess(
+    of_sha_256: Daemon,
+) -> None:
+    user, call = of_sha_256.client(), new_call()
+    with of_sha_256.switch() as switch:
+        # It would be right, and comes at once: a password that is right is not to be looked for.
+        asked = switch.access(packed(digest(user=user)), password=None, call=call, user=user)
+        switch.send(asked)
+        answer = switch.answer(asked, 3.0)
+
+    assert answer is not None
+    assert judged(answer) == expected(Denial.UNSUPPORTED_DIGEST)
+    because = 'Digest algorithm "MD5" is none of digest_algorithms of this NAS (SHA-256)'
+    [line] = of_sha_256.logs("access_request", call_id=call)
+    assert (line["reason"], line["because"]) == ("unsupported_digest", because)
+    assert because in of_sha_256.billing.run("explain", call)[1]
 
 
 @pytest.mark.parametrize("moment", [0, 2**40 - 1], ids=["1970", "far ahead"])

@@ -1,5 +1,6 @@
 """Digest in both forms: the examples of RFC 5090, every kind of response, and what proves nothing."""
 
+import hashlib
 from hashlib import md5
 
 import pytest
@@ -7,6 +8,7 @@ from calls import rows
 
 from radiusd.digest import (
     ALGORITHM,
+    ALGORITHMS,
     BODY_HASH,
     CNONCE,
     METHOD,
@@ -20,6 +22,7 @@ from radiusd.digest import (
     attribute,
     digest_credential,
     parts_of,
+    unsupported,
 )
 from radiusd.wire import Code, DropReason, Frame, Port, parse, request
 
@@ -127,12 +130,99 @@ def test_without_a_needed_part_there_is_no_proof_b_037(missing):
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [(QOP, b"auth-conf"), (ALGORITHM, b"SHA-512-256"), (ALGORITHM, b"md5")]
+    ("kind", "value", "told"),
+    [
+        (QOP, b"auth-conf", 'qop "auth-conf" is not checked here, only auth and auth-int are'),
+        (QOP, b'"auth, auth-int"', 'qop "auth, auth-int" is not'),
+        (ALGORITHM, b"SHA-1", 'algorithm "SHA-1" is none of digest_algorithms of this NAS (MD5, SHA-256'),
+        (ALGORITHM, b"SHA-256-512-sess", 'algorithm "SHA-256-512-sess" is'),
+        (ALGORITHM, b"-sess", 'algorithm "-sess" is'),
+        (ALGORITHM, b"MD5\x1b[2J\xff", 'algorithm "MD5\\x1b[2J\\xff" is'),
+        (ALGORITHM, b"x" * 200, f'algorithm "{"x" * 40}" is'),
+    ],
 )
-def test_what_we_do_not_know_proves_nothing_b_037(kind, value):
-    parts = {**WITH_QOP, RESPONSE: b"0" * 32, kind: value}
+def test_what_we_do_not_know_is_named_and_proves_nothing_b_037(kind, value, told):
+    parts = parts_of(rfc_5090({**WITH_QOP, RESPONSE: b"0" * 32, kind: value}))
 
-    assert digest_credential(parts_of(rfc_5090(parts)), "bob") is None
+    assert digest_credential(parts, "bob") is None
+    assert unsupported(parts, ALGORITHMS).startswith(f"Digest {told}")
+
+
+def test_an_algorithm_that_the_nas_does_not_take_is_named_with_those_that_it_does():
+    parts = parts_of(rfc_5090({**WITH_QOP, RESPONSE: b"0" * 64, ALGORITHM: b"sha-256"}))
+
+    assert unsupported(parts, ("SHA-256",)) == ""
+    assert unsupported(parts, ("MD5", "SHA-512-256")) == (
+        'Digest algorithm "sha-256" is none of digest_algorithms of this NAS (MD5, SHA-512-256)'
+    )
+    assert unsupported(parts_of(rfc_5090({**WITH_QOP, ALGORITHM: b"SHA-1"})), ALGORITHMS) == "", "no response"
+
+
+HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+
+
+def hashed(algorithm, *texts):
+    return hashlib.new(HASHES[algorithm], ":".join(texts).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("form", [rfc_5090, draft])
+@pytest.mark.parametrize("is_of_session", [False, True])
+@pytest.mark.parametrize(
+    "write", [str, str.lower, lambda word: f'"{word}"', lambda word: f" {word.lower()} "]
+)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_is_checked_however_its_name_is_written(algorithm, write, is_of_session, form):
+    secret = hashed(algorithm, "bob", "biloxi.com", PASSWORD)
+    if is_of_session:
+        secret = hashed(algorithm, secret, NONCE_TEXT, "0a4f113b")
+    ends = hashed(algorithm, "INVITE", "sip:bob@biloxi.com")
+    response = hashed(algorithm, secret, COUNTED, "auth", ends)
+    name = write(f"{algorithm}-sess" if is_of_session else algorithm).encode()
+    parts = parts_of(form({**WITH_QOP, ALGORITHM: name, RESPONSE: response.encode()}))
+    credential = digest_credential(parts, "bob")
+
+    assert unsupported(parts, ALGORITHMS) == ""
+    assert credential.proves(PASSWORD)
+    assert not credential.proves("wrong")
+    mutual = hashed(algorithm, secret, COUNTED, "auth", hashed(algorithm, "", "sip:bob@biloxi.com"))
+    assert credential.response_auth(PASSWORD).decode() == mutual
+
+
+@pytest.mark.parametrize("qop", [b'"auth"', b"AUTH", b' "Auth" '])
+@pytest.mark.parametrize("covered", ["auth", None], ids=["as in the challenge", "as sent"])
+def test_a_qop_in_quotes_or_capitals_is_the_same(qop, covered):
+    covered = covered or qop.decode().strip('" ')
+    response = digest(HA1, COUNTED, covered, HA2).encode()
+    credential = digest_credential(parts_of(rfc_5090({**WITH_QOP, QOP: qop, RESPONSE: response})), "bob")
+
+    assert credential.proves(PASSWORD)
+    assert not credential.proves("wrong")
+    assert credential.response_auth(PASSWORD) is not None
+
+
+def test_the_example_of_rfc_7616_holds():
+    parts = {
+        USER_NAME: b"Mufasa",
+        REALM: b"http-auth@example.org",
+        NONCE: b"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        METHOD: b"GET",
+        URI: b"/dir/index.html",
+        QOP: b"auth",
+        ALGORITHM: b"SHA-256",
+        CNONCE: b"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        NONCE_COUNT: b"00000001",
+        RESPONSE: b"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+    }
+
+    assert digest_credential(parts_of(rfc_5090(parts)), "Mufasa").proves("Circle of Life")
+
+
+def test_quotes_around_nothing_are_no_qop_whose_count_could_make_a_response_new():
+    response = digest(HA1, NONCE_TEXT, HA2).encode()
+    parts = parts_of(rfc_5090({**WITH_QOP, QOP: b'""', RESPONSE: response}))
+
+    assert digest_credential(parts, "bob").proves(PASSWORD)
+    assert not parts[QOP]
 
 
 @pytest.mark.parametrize(

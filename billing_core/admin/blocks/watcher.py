@@ -136,7 +136,7 @@ _LAST_XDRS = """
 # Refusals that say nothing about the caller, and those that name somebody whom nobody proved to be: whoever
 # knows a name must not get its owner blocked.
 _NOT_HIS = f"('{Denial.BLOCKED}', '{Denial.FAILURE}')"
-_UNPROVEN = f"('{Denial.BAD_PASSWORD}', '{Denial.UNTRUSTED_PATH}')"
+_UNPROVEN = f"('{Denial.BAD_PASSWORD}', '{Denial.UNSUPPORTED_DIGEST}', '{Denial.UNTRUSTED_PATH}')"
 
 
 def _counted(count: object, what: str) -> str:

@@ -13,6 +13,7 @@ DENIALS: dict[str, str] = {
     Denial.UNTRUSTED_PATH: "nobody knows who asks: the request is not signed, and proves nothing",
     Denial.UNKNOWN_ACCOUNT: "no account fits what the request says",
     Denial.BAD_PASSWORD: "nothing proves who calls",
+    Denial.UNSUPPORTED_DIGEST: "the caller proves itself in a way that is not taken here",
     Denial.CLIENT_STOPPED: "the client is not active",
     Denial.ACCOUNT_OFF: "the account may not bring calls",
     Denial.BLOCKED: "something bars the call",
