@@ -14,7 +14,9 @@ import psycopg2
 from sqlalchemy.exc import DBAPIError
 
 from billing_core.admin.command_line import parsed
+from billing_core.admin.command_line.arguments import ClientName
 from billing_core.admin.database import FILE_NAME, Database, opened
+from billing_core.admin.found import own_name
 from billing_core.admin.output import FAILED, CommandError, Output
 from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(chosen.json)
     try:
         with opened(chosen.config) as database:
+            _name_clients(chosen, database)
             code = command(chosen.run)(chosen, database, output)
             sys.stdout.flush()
             return code
@@ -55,6 +58,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return FAILED
+
+
+def _name_clients(chosen: Namespace, database: Database) -> None:
+    """Put the clients' own names in place of those that were typed in another case."""
+    typed = {key: value for key, value in vars(chosen).items() if _is_client(value)}
+    if not typed:
+        return
+    with database.engine.connect() as connection:
+        for key, value in typed.items():
+            names = [own_name(connection, name) for name in ([value] if isinstance(value, str) else value)]
+            setattr(chosen, key, names[0] if isinstance(value, str) else names)
+
+
+def _is_client(value: object) -> bool:
+    return isinstance(value, ClientName) or (
+        isinstance(value, list) and bool(value) and isinstance(value[0], ClientName)
+    )
 
 
 def _stdout_failed(error: OSError, output: Output) -> None:

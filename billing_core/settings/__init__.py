@@ -6,8 +6,9 @@ into a frozen model or raises `SettingsError` with all faults at once.
 
 from billing_core.settings.document import Document, Fault, SettingsError, read
 from billing_core.settings.secrets import read_secret, read_secret_file
+from billing_core.settings.suggestions import nearest
 from billing_core.settings.toml_lines import KeyPath
-from billing_core.settings.validation import Section, nearest, repeated, validate
+from billing_core.settings.validation import Section, repeated, validate
 from billing_core.settings.values import (
     Array,
     Money,

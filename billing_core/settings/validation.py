@@ -1,6 +1,5 @@
 """From a document to a frozen model, or to all of its faults at once, each in a plain sentence."""
 
-import difflib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from billing_core.settings.document import Document, Fault, SettingsError
+from billing_core.settings.suggestions import nearest
 from billing_core.settings.toml_lines import KeyPath
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -131,14 +131,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return the end of a sentence: which of *words* was probably meant, or which few there are."""
-    known = sorted(words)
-    if close := difflib.get_close_matches(word, known, n=1):
-        return f'; did you mean "{close[0]}"?'
-    return f"; known here: {', '.join(known)}" if len(known) <= 20 else ""
 
 
 def repeated(values: Iterable[tuple[KeyPath, Hashable]]) -> Iterator[tuple[KeyPath, KeyPath]]:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from billing_core.settings.validation import nearest
+from billing_core.settings.suggestions import nearest
 
 T = TypeVar("T")
 
@@ -76,6 +76,12 @@ def _name(text: str) -> str:
 
 def _timezone(name: str) -> str:
     if name not in _timezones():
+        if name.isupper() and "/" not in name:
+            # The nearest abbreviation is of another part of the world: MSK is no MST.
+            raise ValueError(
+                f'"{name}" is an abbreviation, which several zones may share;'
+                ' write region and city of an IANA time zone, such as "Europe/Paris"'
+            )
         raise ValueError(
             f'"{name}" is not an IANA time zone, such as "Europe/Paris"{nearest(name, _timezones())}'
         )

@@ -25,7 +25,7 @@ def test_an_invoice_moves_the_fixed_balance_alone(billed: Billing) -> None:
 
     assert (result.code, result.out) == (
         0,
-        "booked: invoice of 1.60 USD of client Voxbone; live balance -2.97 USD\n",
+        "booked: invoice of 1.60 USD of client Voxbone (id 1); live balance -2.97 USD\n",
     )
     expected = {"available": "7.03", "live": "-2.97", "fixed": "-1.60", "reserved": "0", "held": "0"}
     assert balance(billed) == {name: Decimal(value) for name, value in expected.items()}

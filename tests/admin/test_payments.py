@@ -23,7 +23,7 @@ def test_a_payment_raises_the_live_and_the_fixed_balance(paying: Billing) -> Non
     result = paying("payment", "Customer A", "100.50")
 
     assert result.code == 0
-    assert result.out == "booked: 100.50 EUR of client Customer A; live balance 100.50 EUR\n"
+    assert result.out == "booked: 100.50 EUR of client Customer A (id 1); live balance 0.00 -> 100.50 EUR\n"
     expected = {"available": "100.50", "live": "100.50", "fixed": "100.50", "reserved": "0", "held": "0"}
     assert balance(paying) == expected
     assert [tuple(row) for row in paying.sql("SELECT kind, amount::text, reference FROM entry")] == [

@@ -39,7 +39,10 @@ def test_each_kind_changes_what_it_should(paying: Billing) -> None:
     result = paying("correction", "Customer A", "-4.50", "--reason", "goodwill was booked twice")
 
     assert balance(paying) == (60, 70)
-    assert result.out == "booked: correction of -4.50 EUR of client Customer A; live balance 60.00 EUR\n"
+    assert (
+        result.out
+        == "booked: correction of -4.50 EUR of client Customer A (id 1); live balance 64.50 -> 60.00 EUR\n"
+    )
     assert paying("verify").code == 0
 
 

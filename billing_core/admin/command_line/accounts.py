@@ -4,6 +4,7 @@ from billing_core.admin.command_line.arguments import (
     DRY_RUN,
     LIMIT,
     Argument,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -12,7 +13,7 @@ from billing_core.admin.command_line.arguments import (
 from billing_core.admin.command_line.fields import SETTING
 from billing_core.admin.definitions.client_fields import flag
 
-_CLIENT = argument("client", metavar="CLIENT", help="the client's name")
+_CLIENT = argument("client", type=ClientName, metavar="CLIENT", help="the client's name")
 
 _FIELDS = (
     ("name", "TEXT", "the User-Name of his calls; needs a password"),
@@ -37,7 +38,7 @@ SUBCOMMANDS: Subcommands = {
     ("accounts", "list"): Subcommand(
         "clients.account_commands.accounts_list",
         "List accounts: how the calls of clients are recognised",
-        (argument("--client", metavar="NAME", help="only this client's"), LIMIT),
+        (argument("--client", type=ClientName, metavar="NAME", help="only this client's"), LIMIT),
     ),
     ("accounts", "add"): Subcommand(
         "clients.account_commands.accounts_add",

@@ -81,7 +81,13 @@ def count(text: str) -> int:
     return int(text)
 
 
-NAME = argument("name", metavar="NAME", help="the client's name")
+class ClientName(str):
+    """The name of a client that exists, as it was typed: its case may differ where one client alone fits."""
+
+    __slots__ = ()
+
+
+NAME = argument("name", type=ClientName, metavar="NAME", help="the client's name")
 PERIOD = (
     argument(
         "--since", "--from", dest="since", type=instant, metavar="T", help="only what is dated T or later"

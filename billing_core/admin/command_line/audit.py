@@ -3,6 +3,7 @@
 from billing_core.admin.command_line.arguments import (
     DRY_RUN,
     PARTLY,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -15,7 +16,12 @@ SUBCOMMANDS: Subcommands = {
         "changes.audit_commands.audit",
         "Search the audit: who changed what, when, and through what",
         (
-            argument("--client", metavar="NAME", help="only what concerns this client, his accounts too"),
+            argument(
+                "--client",
+                type=ClientName,
+                metavar="NAME",
+                help="what concerns it and its accounts",
+            ),
             argument(
                 "--object",
                 nargs=2,

@@ -7,6 +7,7 @@ from billing_core.admin.command_line.arguments import (
     NEWEST,
     PERIOD,
     SHOW_NUMBERS,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -35,7 +36,7 @@ _DECIDED = (
     _REASON,
     _NAS,
     *PERIOD,
-    argument("--client", metavar="NAME"),
+    argument("--client", type=ClientName, metavar="NAME"),
     argument("--yes", action="store_true", help="decide all that is selected without asking"),
     DRY_RUN,
 )
@@ -59,7 +60,7 @@ SUBCOMMANDS: Subcommands = {
         "calls.call_commands.xdrs",
         "List finished legs, or write them as CSV",
         (
-            argument("--client", metavar="NAME"),
+            argument("--client", type=ClientName, metavar="NAME"),
             argument("--unbillable", action="store_true", help="only what could not be charged"),
             _REASON,
             _NAS,

@@ -7,6 +7,7 @@ from billing_core.admin.command_line.arguments import (
     DRY_RUN,
     NAME,
     PARTLY,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -102,7 +103,13 @@ SUBCOMMANDS: Subcommands = {
         "Set fields of all clients that are selected, showing first what changes",
         (
             *selection(),
-            argument("--client", action="append", metavar="NAME", help="this client; may be given again"),
+            argument(
+                "--client",
+                type=ClientName,
+                action="append",
+                metavar="NAME",
+                help="may be given again",
+            ),
             argument(
                 "--set",
                 action="append",

@@ -4,6 +4,7 @@ from billing_core.admin.command_line.arguments import (
     NEWEST,
     PERIOD,
     SHOW_NUMBERS,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -34,7 +35,7 @@ SUBCOMMANDS: Subcommands = {
         "List what happened: low balances, blocks, unbillable, ended and odd calls, changed definitions",
         (
             argument("--kind", choices=EVENT_KINDS, help="only of this kind"),
-            argument("--client", metavar="NAME"),
+            argument("--client", type=ClientName, metavar="NAME"),
             *PERIOD,
             NEWEST,
             SHOW_NUMBERS,

@@ -6,6 +6,7 @@ from billing_core.admin.command_line.arguments import (
     PERIOD,
     SHOW_NUMBERS,
     Argument,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -61,7 +62,7 @@ SUBCOMMANDS: Subcommands = {
         "ledger.ledger_commands.rerate",
         "Rate ended legs again by today's rates, and post the differences",
         (
-            argument("--client", metavar="NAME"),
+            argument("--client", type=ClientName, metavar="NAME"),
             argument("--table", metavar="NAME", help="only by this rate table or one that falls back on it"),
             *PERIOD,
             argument("--unbillable", action="store_true", help="only what could not be charged"),

@@ -2,6 +2,7 @@
 
 from billing_core.admin.command_line.arguments import (
     PERIOD,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -20,7 +21,7 @@ SUBCOMMANDS: Subcommands = {
         "mail.mail_commands.mails_list",
         "List mails that wait, were sent or failed",
         (
-            argument("--client", metavar="NAME"),
+            argument("--client", type=ClientName, metavar="NAME"),
             argument("--state", choices=_STATES),
             argument("--kind", metavar="KIND", help="only mails of this kind, as low_balance"),
             argument("--recipient", metavar="TEXT", help="only to addresses with TEXT in them"),

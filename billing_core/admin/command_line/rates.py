@@ -5,6 +5,7 @@ from pathlib import Path
 from billing_core.admin.command_line.arguments import (
     DRY_RUN,
     LIMIT,
+    ClientName,
     Subcommand,
     Subcommands,
     argument,
@@ -66,7 +67,7 @@ SUBCOMMANDS: Subcommands = {
             argument("table", metavar="TABLE"),
             argument("number", metavar="NUMBER"),
             argument("--at", type=instant, metavar="T", help="the moment, by default now"),
-            argument("--client", metavar="NAME", help="in this client's time zone and currency"),
+            argument("--client", type=ClientName, metavar="NAME", help="in its time zone and currency"),
         ),
     ),
 }

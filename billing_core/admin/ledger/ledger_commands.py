@@ -61,10 +61,16 @@ def _book(kind: EntryKind, arguments: Namespace, database: Database, output: Out
         what = "already booked" if booked.already_booked else "booked"
         of_kind = "" if kind is EntryKind.PAYMENT else f" {kind.value} of"
         output.say(
-            f"{what}:{of_kind} {plain(booked.amount)} {booked.currency} of client {readable(booked.client)}; "
-            f"live balance {plain(booked.live)} {booked.currency}"
+            f"{what}:{of_kind} {plain(booked.amount)} {booked.currency} of client {readable(booked.client)}"
+            f" (id {booked.client_id}); live balance {_moved(booked)} {booked.currency}"
         )
     return OK
+
+
+def _moved(booked: payments.Payment) -> str:
+    """Return the balance, with what it was before if it has changed."""
+    now = plain(booked.live)
+    return now if booked.live == booked.live_before else f"{plain(booked.live_before)} -> {now}"
 
 
 def transactions_list(arguments: Namespace, database: Database, output: Output) -> int:

@@ -57,7 +57,7 @@ class Order:
 class Payment:
     """Money on the books; `already_booked` tells that an earlier entry has the same reference.
 
-    `live` is the client's live balance now.
+    `live` is the client's live balance now, `live_before` what it was before this booking.
     """
 
     client: str
@@ -66,6 +66,8 @@ class Payment:
     reference: str | None
     live: Decimal
     already_booked: bool
+    client_id: int
+    live_before: Decimal
     kind: EntryKind = EntryKind.PAYMENT
     reason: str | None = None
 
@@ -140,6 +142,8 @@ def _booked(connection: Connection, order: Order) -> Payment:
         order.reference,
         booked.live,
         already_booked=not is_new,
+        client_id=found.id,
+        live_before=booked.live - order.live_change if has_changed else booked.live,
         kind=order.kind,
         reason=order.reason,
     )
