@@ -90,7 +90,7 @@ def test_a_worker_knows_of_a_block_and_of_its_removal(known: Billing) -> None:
         ("code", "+", '"+" is not a number'),
         ("code", "4" * 41, "is not a number"),
         ("account", "alcie", 'account "alcie" is not known; did you mean "alice"?'),
-        ("client", "Customer B", 'client "Customer B" is not known; did you mean "Customer A"?'),
+        ("client", "Customer B", 'client "Customer B" is not known; known here: Customer A'),
     ],
 )
 def test_a_value_that_bars_nothing_is_refused(known: Billing, kind: str, value: str, sentence: str) -> None:
