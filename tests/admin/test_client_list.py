@@ -64,7 +64,7 @@ def definition(name: str, number: int, lines: str) -> str:
 
 OF_CLIENTS = (
     ("client", "id"),
-    *((table, "client_id") for table in ("balance", "account", "entry", "session", "xdr")),
+    *((table, "client_id") for table in ("balance", "account", "entry", "entry_reference", "session", "xdr")),
 )
 
 
@@ -91,7 +91,7 @@ def page(billing: Billing) -> Billing:
         handle(billing, ended)
     billing("charge", "Customer B", "419.78", "--reason", "calls")
     billing("charge", "Voxbone", "2.97", "--reason", "calls")
-    billing("invoice", "Voxbone", "1.60")
+    billing("invoice", "Voxbone", "1.60", "--reference", "1")
     number(billing)
     return billing
 

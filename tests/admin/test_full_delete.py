@@ -32,7 +32,7 @@ def busy(billing: Billing) -> Billing:
     """Give books with calls of every kind, two of them under way, and everything else that a client has."""
     define(billing)
     billing("payment", ALICE, "100", "--reference", "bank 1")
-    billing("invoice", ALICE, "30")
+    billing("invoice", ALICE, "30", "--reference", "1")
     place(billing)
     billing("block", "add", "client", ALICE)
     billing.sql("INSERT INTO event (at, kind, client_id, facts) VALUES (now(), 'low_balance', 1, '{}')")

@@ -21,11 +21,12 @@ def balance(billing: Billing) -> dict[str, Decimal]:
 
 def test_an_invoice_moves_the_fixed_balance_alone(billed: Billing) -> None:
     billed("charge", "Voxbone", "2.97", "--reason", "calls")
-    result = billed("invoice", "Voxbone", "1.60")
+    result = billed("invoice", "Voxbone", "1.60", "--reference", "1")
 
     assert (result.code, result.out) == (
         0,
-        "booked: invoice of 1.60 USD of client Voxbone (id 1); live balance -2.97 USD\n",
+        "booked: invoice of 1.60 USD of client Voxbone (id 1); fixed balance 0.00 -> -1.60 USD,"
+        " live balance -2.97 USD as before\n",
     )
     expected = {"available": "7.03", "live": "-2.97", "fixed": "-1.60", "reserved": "0", "held": "0"}
     assert balance(billed) == {name: Decimal(value) for name, value in expected.items()}
@@ -34,8 +35,8 @@ def test_an_invoice_moves_the_fixed_balance_alone(billed: Billing) -> None:
 
 def test_fixed_is_payments_less_invoices(billed: Billing) -> None:
     billed("payment", "Voxbone", "20")
-    billed("invoice", "Voxbone", "12.50", "--reason", "March")
-    billed("invoice", "Voxbone", "-2.50", "--reason", "March, one line too much")
+    billed("invoice", "Voxbone", "12.50", "--reference", "1", "--reason", "March")
+    billed("invoice", "Voxbone", "-2.50", "--reference", "2", "--reason", "one line too much")
 
     found = balance(billed)
     assert (found["live"], found["fixed"]) == (20, 10)
@@ -102,3 +103,24 @@ def test_a_changed_invoice_is_found(billed: Billing) -> None:
     assert [item["invariant"] for item in found["invariants"] if item["differences"]] == [
         "a_reference_is_used_once"
     ]
+
+
+def test_an_invoice_without_a_reference_is_refused_for_it_could_be_booked_twice(billed: Billing) -> None:
+    result = billed("invoice", "Voxbone", "1.60")
+
+    assert (result.code, result.out) == (1, "")
+    assert "--reference is missing; name the invoice, as --reference 2026-0042" in result.err
+    assert balance(billed)["fixed"] == 0
+
+
+def test_what_moves_the_fixed_balance_tells_it_before_and_after(billed: Billing) -> None:
+    def told(*arguments: str) -> tuple[str, ...]:
+        document = billed(*arguments, "--json").document
+        return tuple(document[key] for key in ("live_before", "live", "fixed_before", "fixed"))
+
+    assert told("payment", "Voxbone", "20") == ("0", "20", "0", "20")
+    assert told("charge", "Voxbone", "5", "--reason", "a number") == ("20", "15", "20", "20")
+    assert told("invoice", "Voxbone", "7", "--reference", "1") == ("15", "15", "20", "13")
+    assert told("invoice", "Voxbone", "7", "--reference", "1") == ("15", "15", "13", "13"), "booked already"
+    assert told("refund", "Voxbone", "3", "--reason", "closed") == ("15", "12", "13", "10")
+    assert balance(billed)["fixed"] == 10

@@ -43,6 +43,11 @@ def invoice(arguments: Namespace, database: Database, output: Output) -> int:
 
 
 def _book(kind: EntryKind, arguments: Namespace, database: Database, output: Output) -> int:
+    if kind is EntryKind.INVOICE and arguments.reference is None:
+        raise CommandError(
+            "--reference is missing; name the invoice, as --reference 2026-0042: without it the same one"
+            " could be booked twice"
+        )
     if arguments.reference is not None and not arguments.reference.strip():
         # What a script did not fill in would let the same money be booked again.
         raise CommandError("--reference is empty; name what makes this entry the only one, or leave it out")
@@ -62,15 +67,19 @@ def _book(kind: EntryKind, arguments: Namespace, database: Database, output: Out
         of_kind = "" if kind is EntryKind.PAYMENT else f" {kind.value} of"
         output.say(
             f"{what}:{of_kind} {plain(booked.amount)} {booked.currency} of client {readable(booked.client)}"
-            f" (id {booked.client_id}); live balance {_moved(booked)} {booked.currency}"
+            f" (id {booked.client_id}); {_moved(booked)}"
         )
     return OK
 
 
 def _moved(booked: payments.Payment) -> str:
-    """Return the balance, with what it was before if it has changed."""
-    now = plain(booked.live)
-    return now if booked.live == booked.live_before else f"{plain(booked.live_before)} -> {now}"
+    """Return the balance that the booking is about, with what it was before if it has changed."""
+    is_invoice = booked.kind is EntryKind.INVOICE
+    name = "fixed" if is_invoice else "live"
+    before, now = (booked.fixed_before, booked.fixed) if is_invoice else (booked.live_before, booked.live)
+    told = plain(now) if now == before else f"{plain(before)} -> {plain(now)}"
+    unmoved = f", live balance {plain(booked.live)} {booked.currency} as before" if is_invoice else ""
+    return f"{name} balance {told} {booked.currency}{unmoved}"
 
 
 def transactions_list(arguments: Namespace, database: Database, output: Output) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from billing_core.admin.fixed_balance import FIXED_PART, MOVES_FIXED
 from billing_core.admin.found import found_client
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, moment, when_free
 from billing_core.admin.mail import outbox
@@ -29,6 +30,7 @@ _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 # Kinds whose amount says how much is taken from the client; all but an invoice can only take.
 _UNSIGNED = (EntryKind.CHARGE, EntryKind.REFUND)
 _TAKEN = (*_UNSIGNED, EntryKind.INVOICE)
+_MOVE_FIXED = (EntryKind.PAYMENT, EntryKind.REFUND, EntryKind.INVOICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Order:
 class Payment:
     """Money on the books; `already_booked` tells that an earlier entry has the same reference.
 
-    `live` is the client's live balance now, `live_before` what it was before this booking.
+    `live` is the client's live balance now, `live_before` what it was before this booking;
+    `fixed` and `fixed_before` are the same of the fixed balance.
     """
 
     client: str
@@ -68,6 +71,8 @@ class Payment:
     already_booked: bool
     client_id: int
     live_before: Decimal
+    fixed: Decimal
+    fixed_before: Decimal
     kind: EntryKind = EntryKind.PAYMENT
     reason: str | None = None
 
@@ -133,6 +138,7 @@ def _booked(connection: Connection, order: Order) -> Payment:
         raise CommandError(
             f'client "{order.client}" has no balance to book on; see what `billing verify` says'
         )
+    fixed = _fixed(connection, found.id)
     if has_changed:
         _notice(connection, found, order, Balance(live=booked.live, warned=booked.warned))
     return Payment(
@@ -144,9 +150,18 @@ def _booked(connection: Connection, order: Order) -> Payment:
         already_booked=not is_new,
         client_id=found.id,
         live_before=booked.live - order.live_change if has_changed else booked.live,
+        fixed=fixed,
+        fixed_before=fixed - order.change if is_new and order.kind in _MOVE_FIXED else fixed,
         kind=order.kind,
         reason=order.reason,
     )
+
+
+def _fixed(connection: Connection, client_id: int) -> Decimal:
+    """Return the fixed balance, the sum of few entries: calls do not move it."""
+    part: ColumnElement[Decimal] = literal_column(FIXED_PART)
+    moved = select(func.sum(part)).where(entry.c.client_id == client_id, text(MOVES_FIXED))
+    return connection.execute(moved).scalar() or ZERO
 
 
 def _notice(connection: Connection, found: Row[Any], order: Order, after: Balance) -> None:
