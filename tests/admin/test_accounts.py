@@ -84,7 +84,7 @@ def test_one_account_is_changed_and_stays_the_same_one(defined: Billing) -> None
 
 
 def test_an_account_of_a_deleted_client_is_not_switched_on(defined: Billing) -> None:
-    defined("clients", "delete", "A")
+    defined("clients", "delete", "A", "--yes")
 
     switched = defined("accounts", "set", "A", "1001", "--orig", "true")
     added = defined("accounts", "add", "A", "--ip", "192.0.2.9")

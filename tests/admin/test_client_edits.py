@@ -193,7 +193,7 @@ def test_a_version_that_is_still_to_come_guards_nothing_and_is_refused(defined: 
 
 
 def test_a_deleted_client_is_not_set_active_without_his_accounts(defined: Billing) -> None:
-    defined("clients", "delete", "A")
+    defined("clients", "delete", "A", "--yes")
 
     result = defined("clients", "set", "A", "--status", "active")
 

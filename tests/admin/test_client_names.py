@@ -35,7 +35,7 @@ def test_a_name_fits_in_any_case_and_money_commands_tell_whose_it_is(known: Bill
     [
         ("clients", "show", "čedok"),
         ("clients", "set", "čedok", "--credit", "7"),
-        ("clients", "delete", "ČEDOK"),
+        ("clients", "delete", "ČEDOK", "--yes"),
         ("clients", "mass-edit", "--client", "čedok", "--set", "credit=7", "--yes"),
         ("accounts", "add", "čedok", "--ani", "4420"),
         ("accounts", "list", "--client", "čedok"),

@@ -28,6 +28,7 @@ currency = "EUR"
 status = "stop"
 """
 LAST_INVOICED = "autoinvoicing.last_invoiced=2026-10-31"
+UNDONE = "nothing was changed, for nobody agreed; agree with --yes, or only look with --dry-run\n"
 KEPT = "SELECT name, last_invoiced, credit FROM client ORDER BY name"
 
 
@@ -61,7 +62,8 @@ def test_it_is_a_dry_run_where_nobody_agrees(defined: Billing) -> None:
     result = defined("clients", "mass-edit", "--name", "*", "--set", LAST_INVOICED)
 
     assert "client B: autoinvoicing.last_invoiced none -> 2026-10-31\n" in result.out
-    assert result.out.endswith("dry run: nothing was applied\nchange them with --yes\n")
+    assert result.out.endswith("dry run: nothing was applied\n")
+    assert (result.code, result.err) == (1, UNDONE)
     assert defined.version() == 1
 
 
@@ -80,7 +82,8 @@ def test_a_terminal_is_asked_after_the_difference_was_shown(
     defined: Billing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, lambda: False)
-    assert "dry run" in defined("clients", "mass-edit", "--tags", "x", "--set", "credit=7").out
+    declined = defined("clients", "mass-edit", "--tags", "x", "--set", "credit=7")
+    assert (declined.code, declined.err) == (1, UNDONE)
     answering(monkeypatch, lambda: True)
 
     result = defined("clients", "mass-edit", "--tags", "x", "--set", "credit=7")

@@ -354,7 +354,12 @@ def test_many_are_shown_first_and_decided_with_yes(many: Billing) -> None:
 
     assert "3 records would be charged" in shown.out
     assert "live balances in USD change by -120.00" in shown.out
-    assert "dry run: nothing was decided; charge them with --yes" in shown.out
+    assert "dry run: nothing was decided" in shown.out
+    assert (shown.code, "nothing was decided, for nobody agreed; charge them with --yes" in shown.err) == (
+        1,
+        True,
+    )
+    assert bulk(many, "charge", "--dry-run").code == 0
     assert state_of(many) == before
 
     done = bulk(many, "charge", "--yes", "--json").document

@@ -5,11 +5,12 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
+from billing_core.admin import prompts
 from billing_core.admin.changes.changes import Source, change
 from billing_core.admin.database import Database
 from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.definitions.difference import Diff
-from billing_core.admin.output import OK, Output
+from billing_core.admin.output import FAILED, OK, CommandError, Output
 
 Sources = Callable[[Connection], Sequence[Source]]
 """Returns what shall be, read once the definitions are locked."""
@@ -43,6 +44,47 @@ def change_and_tell(
     diff = carry_out(through, sources_of, database, output, dry_run=dry_run)
     tell(diff, output, dry_run=dry_run)
     return OK
+
+
+def agree_and_tell(
+    question: str,
+    through: str,
+    sources_of: Sources,
+    database: Database,
+    output: Output,
+    *,
+    dry_run: bool,
+    is_agreed: bool,
+    more: Mapping[str, object] | None = None,
+) -> int:
+    """Change the definitions once somebody agrees to what changes, tell all of it, and return how it ends.
+
+    Where nobody can be asked nothing is done, and the command has failed: a script must not believe that
+    it was.
+    """
+    diff = carry_out(through, sources_of, database, output, dry_run=dry_run or not is_agreed)
+    is_done = is_agreed or not diff
+    if not is_done and not dry_run and prompts.agreed(question, output):
+        _change_as_shown(diff, through, sources_of, database)
+        is_done = True
+    tell(diff, output, dry_run=dry_run or not is_done, more=more)
+    if is_done or dry_run:
+        return OK
+    output.error("nothing was changed, for nobody agreed; agree with --yes, or only look with --dry-run")
+    return FAILED
+
+
+def _change_as_shown(shown: Diff, through: str, sources_of: Sources, database: Database) -> None:
+    """Change what was shown; raise CommandError when it would be anything else by now."""
+
+    def must_be_same(found: Diff) -> None:
+        if found != shown:
+            raise CommandError(
+                f"the definitions were changed while you looked: they are at version {found.version - 1}, and"
+                f" what was shown is of version {shown.version - 1}; nothing was changed, look again"
+            )
+
+    change(database.engine, sources_of, Author(operator(), through), announce=must_be_same)
 
 
 def show(diff: Diff, output: Output) -> None:

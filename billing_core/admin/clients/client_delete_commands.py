@@ -26,24 +26,31 @@ _BY_DELETING = ("status", "panel.enabled", "orig", "term")
 
 
 def clients_delete(arguments: Namespace, database: Database, output: Output) -> int:
-    """Delete a client: his panel and accounts are switched off, and all that he has stays."""
+    """Delete a client: its panel and accounts are switched off, and all that it has stays."""
     edit = Edit(arguments.name, {"status": Status.DELETED.value})
 
     def sources(connection: Connection) -> Sequence[Source]:
         found_client(connection, arguments.name)
         return [Source(definitions_of([edit]))]
 
-    through, dry_run = f"clients delete {arguments.name}", arguments.dry_run
-    diff = change_output.carry_out(through, sources, database, output, dry_run=dry_run)
     with database.engine.connect() as connection:
-        legs = _legs(connection, found_client(connection, arguments.name).id)
-    if legs and diff:
+        found = found_client(connection, arguments.name)
+        legs = _legs(connection, found.id)
+    if legs and found.status != Status.DELETED:
         output.error(
-            f"warning: {legs} legs of his are up; switches that end calls when asked are asked to, others let"
+            f"warning: {legs} legs of it are up; switches that end calls when asked are asked to, others let"
             " them go on for the time that was granted"
         )
-    change_output.tell(diff, output, dry_run=dry_run, more={"legs_up": legs})
-    return OK
+    return change_output.agree_and_tell(
+        f'Delete client "{found.name}" (id {found.id})? Its calls are refused then; all that it has stays.',
+        f"clients delete {arguments.name}",
+        sources,
+        database,
+        output,
+        dry_run=arguments.dry_run,
+        is_agreed=arguments.yes,
+        more={"legs_up": legs},
+    )
 
 
 def _legs(connection: Connection, client_id: int) -> int:

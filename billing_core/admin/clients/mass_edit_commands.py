@@ -6,18 +6,15 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from billing_core.admin import prompts
 from billing_core.admin.changes import change_output
-from billing_core.admin.changes.changes import Source, change
+from billing_core.admin.changes.changes import Source
 from billing_core.admin.changes.client_edits import Edit, definitions_of, written
 from billing_core.admin.clients.client_search import Search
 from billing_core.admin.database import Database
-from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.definitions.client_fields import FIELDS, Kind
-from billing_core.admin.definitions.difference import Diff
 from billing_core.admin.definitions.inventory import among
 from billing_core.admin.found import unknown_client
-from billing_core.admin.output import OK, CommandError, Output
+from billing_core.admin.output import CommandError, Output
 from billing_core.settings import nearest
 from billing_core.storage.tables import client
 
@@ -42,28 +39,15 @@ def clients_mass_edit(arguments: Namespace, database: Database, output: Output) 
             *(f"--unset {key}" for key in unset),
         )
     )
-    dry_run = arguments.dry_run or not arguments.yes
-    diff = change_output.carry_out(through, sources, database, output, dry_run=dry_run)
-    if dry_run and diff and not arguments.dry_run and prompts.agreed("Change them?", output):
-        _change_as_shown(diff, through, sources, database)
-        dry_run = False
-    change_output.tell(diff, output, dry_run=dry_run)
-    if dry_run and diff and not arguments.dry_run:
-        output.say("change them with --yes")
-    return OK
-
-
-def _change_as_shown(shown: Diff, through: str, sources: change_output.Sources, database: Database) -> None:
-    """Change what was shown; raise CommandError when it would be anything else by now."""
-
-    def must_be_same(found: Diff) -> None:
-        if found != shown:
-            raise CommandError(
-                f"the definitions were changed while you looked: they are at version {found.version - 1}, and"
-                f" what was shown is of version {shown.version - 1}; nothing was changed, look again"
-            )
-
-    change(database.engine, sources, Author(operator(), through), announce=must_be_same)
+    return change_output.agree_and_tell(
+        "Change them?",
+        through,
+        sources,
+        database,
+        output,
+        dry_run=arguments.dry_run,
+        is_agreed=arguments.yes,
+    )
 
 
 def _setting(text: str) -> tuple[str, Any]:

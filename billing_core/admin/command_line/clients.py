@@ -123,8 +123,8 @@ SUBCOMMANDS: Subcommands = {
     ),
     ("clients", "delete"): Subcommand(
         "clients.client_delete_commands.clients_delete",
-        "Delete a client: his panel and accounts are switched off, and all that he has stays",
-        (NAME, DRY_RUN),
+        "Delete a client: its panel and accounts are switched off, and all that it has stays",
+        (NAME, DRY_RUN, argument("--yes", action="store_true", help="delete it instead of asking")),
     ),
     ("clients", "undelete"): Subcommand(
         "clients.client_delete_commands.clients_undelete",

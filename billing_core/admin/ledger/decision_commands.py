@@ -11,7 +11,7 @@ from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.ledger import decisions, undecided
 from billing_core.admin.ledger.decisions import Decisions, Outcome
 from billing_core.admin.ledger.undecided import Candidate, Selection
-from billing_core.admin.output import OK, CommandError, Output, instant, readable
+from billing_core.admin.output import FAILED, OK, CommandError, Output, instant, readable
 from billing_core.money import plain
 from billing_core.xdr import Unbillable
 
@@ -53,7 +53,12 @@ def _decide(verb: str, seconds: int | None, arguments: Namespace, database: Data
     if may_agree and found.records and prompts.agreed(f"{verb.capitalize()} them?", output):
         dry_run = False
         found = outcome(is_dry=False)
-    _tell(verb, found, output, dry_run=dry_run, may_agree=may_agree)
+    _tell(verb, found, output, dry_run=dry_run)
+    if dry_run and may_agree and found.records:
+        output.error(
+            f"nothing was decided, for nobody agreed; {verb} them with --yes, or only look with --dry-run"
+        )
+        return FAILED
     return OK
 
 
@@ -106,7 +111,7 @@ def _show(found: Outcome, output: Output) -> None:
         output.error(f"{short(left['id'])} of call {readable(left['call_id'])} is left: {left['because']}")
 
 
-def _tell(verb: str, found: Outcome, output: Output, *, dry_run: bool, may_agree: bool) -> None:
+def _tell(verb: str, found: Outcome, output: Output, *, dry_run: bool) -> None:
     """Say how it ended."""
     if output.is_json:
         output.document({"dry_run": dry_run, **asdict(found)})
@@ -122,5 +127,4 @@ def _tell(verb: str, found: Outcome, output: Output, *, dry_run: bool, may_agree
     if found.overtaken:
         output.say(f"{found.overtaken} records were passed over: they changed meanwhile; look again")
     if dry_run:
-        hint = f"; {verb} them with --yes" if may_agree and found.records else ""
-        output.say(f"dry run: nothing was decided{hint}")
+        output.say("dry run: nothing was decided")
