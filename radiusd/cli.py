@@ -55,12 +55,14 @@ _EXPECTED = (
     codec.DictionaryError,
 )
 
+_INTERRUPTED = 130  # As shells tell that SIGINT ended a program.
+
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit status: 1 is trouble that the message explains."""
+    """Run a command and return its exit status: 1 is trouble that the message explains, 130 an interrupt."""
     parsed = _parser().parse_args(arguments)
     run: Callable[[Namespace], int] = parsed.run
     try:
@@ -68,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     except _EXPECTED as error:
         _complain(str(error))
         return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 def _complain(sentence: str) -> None:
