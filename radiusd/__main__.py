@@ -1,15 +1,11 @@
-"""The door of the `radiusd` command, which can be left while it opens."""
+"""The door of the `radiusd` command."""
 
-import signal
+from billing_core.admin.interrupts import run
 
 
 def main() -> int:
-    """Run the command; until its modules are read, Ctrl-C ends it as it ends any program."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from radiusd import cli
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    return cli.main()
+    """Run the command and return its exit code."""
+    return run("radiusd.cli")
 
 
 if __name__ == "__main__":

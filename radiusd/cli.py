@@ -16,6 +16,7 @@ from rich.text import Text
 from billing_core.admin.command_line.arguments import CONFIG
 from billing_core.admin.definitions import definitions
 from billing_core.admin.definitions.definitions import Definitions
+from billing_core.admin.interrupts import INTERRUPTED
 from billing_core.admin.mail.mail_templates import Templates
 from billing_core.admin.output import CommandError, CommandParser
 from billing_core.ports import StorageDownError
@@ -55,8 +56,6 @@ _EXPECTED = (
     codec.DictionaryError,
 )
 
-_INTERRUPTED = 130  # As shells tell that SIGINT ended a program.
-
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -71,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(str(error))
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _complain(sentence: str) -> None:

@@ -17,6 +17,7 @@ from billing_core.admin.command_line import parsed
 from billing_core.admin.command_line.arguments import ClientName
 from billing_core.admin.database import FILE_NAME, Database, opened
 from billing_core.admin.found import own_name
+from billing_core.admin.interrupts import INTERRUPTED
 from billing_core.admin.output import FAILED, CommandError, Output
 from billing_core.ports import StorageDownError
 from billing_core.settings import SettingsError
@@ -26,7 +27,6 @@ from billing_core.storage.schema import SchemaError
 Command = Callable[[Namespace, Database, Output], int]
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_INTERRUPTED = 130  # As shells tell that SIGINT ended a program.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EOFError:
         output.error("the terminal was closed before all questions were answered; nothing was changed")
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return FAILED
 
 

@@ -24,8 +24,8 @@ sys.exit(main())
 @pytest.mark.parametrize(
     ("package", "module"),
     [
-        ("billing_core", "billing_core.admin.cli"),
-        ("billing_core", "sqlalchemy"),
+        ("billing_core.admin", "billing_core.admin.cli"),
+        ("billing_core.admin", "sqlalchemy"),
         ("radiusd", "radiusd.cli"),
         ("radiusd", "rich.console"),
     ],
