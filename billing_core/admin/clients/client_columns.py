@@ -7,19 +7,15 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     FromClause,
-    Select,
     and_,
     case,
     func,
-    literal_column,
     null,
     select,
-    text,
 )
 
 from billing_core.admin.definitions.client_fields import FIELDS, IN_COMPANY, PLAIN, Kind
-from billing_core.admin.fixed_balance import FIXED_PART, MOVES_FIXED
-from billing_core.storage.tables import account, balance, client, entry, rate_table, reseller, template
+from billing_core.storage.tables import account, balance, client, rate_table, reseller, template
 
 Expression = ColumnElement[Any]
 
@@ -44,13 +40,6 @@ def _joined() -> FromClause:
 
 CLIENTS = _joined()
 """What every query of clients is from; PostgreSQL leaves out what of it a query does not need."""
-
-
-def fixed_sums() -> Select[Any]:
-    """Select the fixed balance of each client who has entries that move it."""
-    fixed: Expression = func.sum(literal_column(FIXED_PART))
-    moving = select(entry.c.client_id, fixed.label("fixed")).where(text(MOVES_FIXED))
-    return moving.group_by(entry.c.client_id)
 
 
 def with_leg(leg: str) -> Expression:

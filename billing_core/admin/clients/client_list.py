@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Subquery, UnaryExpression, func, select
 
-from billing_core.admin.clients.client_columns import CLIENTS, COLUMNS, Expression, fixed_sums
+from billing_core.admin.clients.client_columns import CLIENTS, COLUMNS, Expression
 from billing_core.admin.clients.client_search import Search
 from billing_core.admin.definitions.client_fields import COMPUTED, FIELDS, Kind
+from billing_core.admin.fixed_balance import fixed_sums
 from billing_core.admin.output import NOTHING, CommandError, Record
 from billing_core.money import grouped
 from billing_core.settings import nearest

@@ -18,7 +18,6 @@ from billing_core.admin.clients.client_columns import (
     COLUMNS,
     NAMED_BY,
     Expression,
-    fixed_sums,
     with_leg,
 )
 from billing_core.admin.command_line.client_selection import WHERE
@@ -27,6 +26,7 @@ from billing_core.admin.definitions.client_definition import Client
 from billing_core.admin.definitions.client_fields import COMPUTED, FIELDS, Kind, flag
 from billing_core.admin.definitions.definition_values import day
 from billing_core.admin.definitions.inventory import among
+from billing_core.admin.fixed_balance import fixed_sums
 from billing_core.admin.output import CommandError, items
 from billing_core.admin.wildcards import pattern
 from billing_core.money import ZERO

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, func, literal_column, select, text, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from billing_core.admin.fixed_balance import FIXED_PART, MOVES_FIXED
+from billing_core.admin.fixed_balance import fixed_sums
 from billing_core.admin.found import found_client
 from billing_core.admin.locks import ATTEMPTS, StillBusyError, moment, when_free
 from billing_core.admin.mail import outbox
 from billing_core.admin.output import CommandError
 from billing_core.balance import Balance
-from billing_core.ledger import EntryKind
+from billing_core.ledger import FIXED_KINDS, EntryKind
 from billing_core.money import ZERO, plain
 from billing_core.notice import followed
 from billing_core.storage.definition_rows import client_of
@@ -30,7 +30,6 @@ _AMOUNT = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,6})?")
 # Kinds whose amount says how much is taken from the client; all but an invoice can only take.
 _UNSIGNED = (EntryKind.CHARGE, EntryKind.REFUND)
 _TAKEN = (*_UNSIGNED, EntryKind.INVOICE)
-_MOVE_FIXED = (EntryKind.PAYMENT, EntryKind.REFUND, EntryKind.INVOICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,10 @@ def _booked(connection: Connection, order: Order) -> Payment:
     """Write the entry, and the balance last: it is locked no longer than a notice and the commit take."""
     found = found_client(connection, order.client)
     is_new = order.reference is None or _is_first(connection, found.id, order)
+    moves_fixed = is_new and order.kind in (*FIXED_KINDS, EntryKind.INVOICE)
+    fixed_change = order.change if moves_fixed else ZERO
+    # Entries are many: they are added up before the balance is locked, for calls wait for it.
+    fixed = _fixed(connection, found.id) + fixed_change
     if is_new:
         values = {
             "client_id": found.id,
@@ -138,7 +141,6 @@ def _booked(connection: Connection, order: Order) -> Payment:
         raise CommandError(
             f'client "{order.client}" has no balance to book on; see what `billing verify` says'
         )
-    fixed = _fixed(connection, found.id)
     if has_changed:
         _notice(connection, found, order, Balance(live=booked.live, warned=booked.warned))
     return Payment(
@@ -151,17 +153,15 @@ def _booked(connection: Connection, order: Order) -> Payment:
         client_id=found.id,
         live_before=booked.live - order.live_change if has_changed else booked.live,
         fixed=fixed,
-        fixed_before=fixed - order.change if is_new and order.kind in _MOVE_FIXED else fixed,
+        fixed_before=fixed - fixed_change,
         kind=order.kind,
         reason=order.reason,
     )
 
 
 def _fixed(connection: Connection, client_id: int) -> Decimal:
-    """Return the fixed balance, the sum of few entries: calls do not move it."""
-    part: ColumnElement[Decimal] = literal_column(FIXED_PART)
-    moved = select(func.sum(part)).where(entry.c.client_id == client_id, text(MOVES_FIXED))
-    return connection.execute(moved).scalar() or ZERO
+    row = connection.execute(fixed_sums().where(entry.c.client_id == client_id)).first()
+    return ZERO if row is None else row.fixed
 
 
 def _notice(connection: Connection, found: Row[Any], order: Order, after: Balance) -> None:
