@@ -50,6 +50,7 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
     reference = call_id or session_id or f"{source} {frame.identifier} {frame.authenticator.hex()}"
     called = reader.get("called") or ""
     credential = credential_of(attributes, frame, nas.secret)
+    proof = digest.parts_of(frame) or {}
     return AuthorizationRequest(
         nas=nas.switch,
         **_device(attributes, source),
@@ -66,14 +67,14 @@ def authorization_request(frame: Frame, nas: Nas, source: str) -> AuthorizationR
         malformed=_contradiction(attributes),
         termination_address=reader.get("wanted_vendor"),
         authentication_only=_asks_called_side(reader)
-        or (dialect.authenticates_alone and _asks_no_call(reader, frame, called)),
+        or (dialect.authenticates_alone and _asks_no_call(reader, proof, called)),
         name_is_trusted=nas.trusted_names,
-        barred=_foreign_realm(frame, nas),
+        barred=_foreign_realm(proof, nas),
         unheard_seconds=nas.unheard_seconds,
         path_is_trusted=nas.trusted_path or frame.message_authenticator_offset is not None,
         tags=_tags(reader),
         unchecked_proof=unchecked_proof(frame),
-        unsupported_digest=_unsupported_digest(frame, nas),
+        unsupported_digest=digest.unsupported(proof, nas.digest_algorithms),
     )
 
 
@@ -165,23 +166,16 @@ def _asks_called_side(reader: Reader) -> bool:
     return bool(legs) and legs.get((reader.get("call_origin") or "").lower()) is Leg.TERMINATION
 
 
-def _asks_no_call(reader: Reader, frame: Frame, called: str) -> bool:
+def _asks_no_call(reader: Reader, proof: digest.Parts, called: str) -> bool:
     """Tell whether a request is about who somebody is, and not about a call."""
     if not called or reader.get("request_type") == "user":
         return True
-    parts = digest.parts_of(frame)
-    return parts is not None and parts.get(digest.METHOD) == b"REGISTER"
+    return proof.get(digest.METHOD) == b"REGISTER"
 
 
-def _unsupported_digest(frame: Frame, nas: Nas) -> str:
-    parts = digest.parts_of(frame)
-    return digest.unsupported(parts, nas.digest_algorithms) if parts is not None else ""
-
-
-def _foreign_realm(frame: Frame, nas: Nas) -> str:
+def _foreign_realm(proof: digest.Parts, nas: Nas) -> str:
     """Say in words that a caller names a realm whose callers do not come by this switch."""
-    parts = digest.parts_of(frame) if nas.realms else None
-    realm = parts and parts.get(digest.REALM)
+    realm = proof.get(digest.REALM)
     if not realm or nas.allows_realm(realm):
         return ""
     return f"the realm {text_of(realm)} is none of this NAS"
