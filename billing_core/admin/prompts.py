@@ -3,7 +3,7 @@
 import getpass
 import sys
 
-from billing_core.admin.output import Output
+from billing_core.admin.output import FAILED, Output
 from billing_core.visible import visible_lines
 
 
@@ -30,6 +30,12 @@ def agreed(question: str, output: Output) -> bool:
         return ask(f"{question} [y/N]").lower() in {"y", "yes"}
     except EOFError:
         return False
+
+
+def not_agreed(undone: str, cure: str, output: Output) -> int:
+    """Tell that nobody agreed, and return how the command ends: no script may take it for done."""
+    output.error(f"{undone}, for nobody agreed; {cure} with --yes, or only look with --dry-run")
+    return FAILED
 
 
 def secret(question: str, output: Output) -> str:

@@ -10,7 +10,7 @@ from billing_core.admin.changes.changes import Source, change
 from billing_core.admin.database import Database
 from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.definitions.difference import Diff
-from billing_core.admin.output import FAILED, OK, CommandError, Output
+from billing_core.admin.output import OK, CommandError, Output
 
 Sources = Callable[[Connection], Sequence[Source]]
 """Returns what shall be, read once the definitions are locked."""
@@ -59,8 +59,7 @@ def agree_and_tell(
 ) -> int:
     """Change the definitions once somebody agrees to what changes, tell all of it, and return how it ends.
 
-    Where nobody can be asked nothing is done, and the command has failed: a script must not believe that
-    it was.
+    Where nobody can be asked nothing is done, and the command has failed.
     """
     diff = carry_out(through, sources_of, database, output, dry_run=dry_run or not is_agreed)
     is_done = is_agreed or not diff
@@ -68,10 +67,7 @@ def agree_and_tell(
         _change_as_shown(diff, through, sources_of, database)
         is_done = True
     tell(diff, output, dry_run=dry_run or not is_done, more=more)
-    if is_done or dry_run:
-        return OK
-    output.error("nothing was changed, for nobody agreed; agree with --yes, or only look with --dry-run")
-    return FAILED
+    return OK if is_done or dry_run else prompts.not_agreed("nothing was changed", "agree", output)
 
 
 def _change_as_shown(shown: Diff, through: str, sources_of: Sources, database: Database) -> None:

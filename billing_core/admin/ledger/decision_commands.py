@@ -11,7 +11,7 @@ from billing_core.admin.definitions.audit import Author, operator
 from billing_core.admin.ledger import decisions, undecided
 from billing_core.admin.ledger.decisions import Decisions, Outcome
 from billing_core.admin.ledger.undecided import Candidate, Selection
-from billing_core.admin.output import FAILED, OK, CommandError, Output, instant, readable
+from billing_core.admin.output import OK, CommandError, Output, instant, readable
 from billing_core.money import plain
 from billing_core.xdr import Unbillable
 
@@ -55,10 +55,7 @@ def _decide(verb: str, seconds: int | None, arguments: Namespace, database: Data
         found = outcome(is_dry=False)
     _tell(verb, found, output, dry_run=dry_run)
     if dry_run and may_agree and found.records:
-        output.error(
-            f"nothing was decided, for nobody agreed; {verb} them with --yes, or only look with --dry-run"
-        )
-        return FAILED
+        return prompts.not_agreed("nothing was decided", f"{verb} them", output)
     return OK
 
 
